@@ -1,0 +1,1 @@
+//! proxywasm-wasi

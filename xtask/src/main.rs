@@ -1,0 +1,28 @@
+//! Tasks of this repository: `cargo xtask gen` and `cargo xtask guests`.
+
+use clap::{Parser, Subcommand};
+
+mod generate;
+mod guests;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Regenerates every binding from the WITX files.
+    Gen(generate::Arguments),
+    /// Builds the sample plugins of the tests.
+    Guests(guests::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Gen(arguments) => generate::run(&arguments),
+        Task::Guests(arguments) => guests::run(&arguments),
+    }
+}
