@@ -1,8 +1,114 @@
-//! Placeholder.
+//! `cargo xtask guests`: builds the sample plugins of the tests from `tests/guests` and keeps the built ones,
+//! with a manifest, in `tests/guests/prebuilt`, so that the tests need no wasm toolchain. See
+//! `docs/GUESTS.md`.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use manifest::{MANIFEST, Manifest};
+use toolchain::Toolchain;
+
+mod build;
+mod manifest;
+mod toolchain;
+
+/// Arguments of `cargo xtask guests`.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Leave the prebuilt plugins alone: rebuild them elsewhere and compare, or, if the toolchain differs
+    /// from the manifest's, run the tests on the rebuilt ones.
+    #[arg(long)]
+    check: bool,
+}
 
-pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet")
+/// The folders that the task works in.
+struct Folders {
+    /// The root of this repository.
+    repository: PathBuf,
+    /// The workspace of the plugins.
+    guests: PathBuf,
+    /// The committed plugins and their manifest.
+    prebuilt: PathBuf,
+    /// Where cargo builds the plugins.
+    target: PathBuf,
+    /// Where `--check` puts its plugins.
+    rebuilt: PathBuf,
+}
+
+impl Folders {
+    fn of_repository() -> anyhow::Result<Self> {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let repository = here.parent().context("xtask lies in the repository")?.to_owned();
+        let guests = repository.join("tests/guests");
+        let target = repository.join("target/guests");
+        Ok(Self {
+            prebuilt: guests.join("prebuilt"),
+            rebuilt: target.join("rebuilt"),
+            repository,
+            guests,
+            target,
+        })
+    }
+}
+
+/// Builds the plugins; replaces the prebuilt ones, or checks them.
+///
+/// # Errors
+/// Where the toolchain cannot build for wasm32, a plugin does not build or names a folder of this machine, or
+/// the check fails.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let folders = Folders::of_repository()?;
+    let toolchain = Toolchain::find(&folders)?;
+    let guests = build::build(&folders, &toolchain)?;
+    let output = if arguments.check {
+        &folders.rebuilt
+    } else {
+        &folders.prebuilt
+    };
+    let manifest = manifest::write(output, toolchain.identity(), &guests)?;
+    if arguments.check {
+        check(&folders, &manifest)
+    } else {
+        Ok(())
+    }
+}
+
+fn check(folders: &Folders, rebuilt: &Manifest) -> anyhow::Result<()> {
+    let committed =
+        fs::read(folders.prebuilt.join(MANIFEST)).context("the prebuilt plugins have no manifest")?;
+    let committed: Manifest = serde_json::from_slice(&committed).context("the manifest cannot be read")?;
+    if committed.toolchain == rebuilt.toolchain {
+        let differences = committed.differences(rebuilt);
+        if !differences.is_empty() {
+            bail!(
+                "prebuilt plugins are stale: {}; run `cargo xtask guests`",
+                differences.join(", ")
+            );
+        }
+        println!(
+            "all {} prebuilt plugins are what their sources give",
+            rebuilt.guests.len()
+        );
+        return Ok(());
+    }
+    println!(
+        "the prebuilt plugins are of {}, this toolchain is {}: hashes are not comparable, running the tests on the rebuilt plugins",
+        committed.toolchain, rebuilt.toolchain
+    );
+    let status = Command::new(build::cargo())
+        .args(["test", "--package", "proxywasm-tests"])
+        .current_dir(&folders.repository)
+        .env("PROXYWASM_GUESTS", &folders.rebuilt)
+        .status()
+        .context("cargo cannot be run")?;
+    if !status.success() {
+        bail!(
+            "the tests fail on the plugins rebuilt in {}",
+            folders.rebuilt.display()
+        );
+    }
+    Ok(())
 }

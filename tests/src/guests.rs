@@ -1,0 +1,131 @@
+//! The sample plugins: prebuilt ones, or those in the folder that `PROXYWASM_GUESTS` names (`cargo xtask
+//! guests --check` sets it).
+
+#![allow(
+    clippy::panic,
+    reason = "a test that cannot read its plugin has to fail, and says why"
+)]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use wasmparser::{ExternalKind, Parser, Payload};
+
+/// Changes headers and trailers; ABI 0.2.1.
+pub const HEADERS_LEGACY: &str = "headers_legacy";
+/// Rewrites bodies; ABI 0.2.1.
+pub const BODY_LEGACY: &str = "body_legacy";
+/// Answers requests without the right token itself; ABI 0.2.1.
+pub const AUTH_LEGACY: &str = "auth_legacy";
+/// Turns its configuration into response headers; ABI 0.2.1.
+pub const CONFIGURATION_LEGACY: &str = "configuration_legacy";
+/// Traps on demand; ABI 0.2.1.
+pub const TRAP_LEGACY: &str = "trap_legacy";
+/// Never returns, on demand; ABI 0.2.1.
+pub const LOOP_LEGACY: &str = "loop_legacy";
+/// Eats all memory, on demand; ABI 0.2.1.
+pub const BOMB_LEGACY: &str = "bomb_legacy";
+
+/// All plugins.
+pub const ALL: &[&str] = &[
+    HEADERS_LEGACY,
+    BODY_LEGACY,
+    AUTH_LEGACY,
+    CONFIGURATION_LEGACY,
+    TRAP_LEGACY,
+    LOOP_LEGACY,
+    BOMB_LEGACY,
+];
+
+/// The manifest of the plugins.
+#[derive(Debug, Deserialize)]
+pub struct Manifest {
+    /// The plugins by name.
+    pub guests: BTreeMap<String, Entry>,
+}
+
+/// What the manifest tells about a plugin.
+#[derive(Debug, Deserialize)]
+pub struct Entry {
+    /// Version of the ABI: `0.2.1`, or `2021-04` for the component ABI.
+    pub abi: String,
+    /// Source folder, relative to the repository.
+    pub source: String,
+    /// SHA-256 of the module, in hexadecimal.
+    pub sha256: String,
+    /// Bytes of the module.
+    pub size: usize,
+}
+
+/// The folder of the plugins.
+pub fn folder() -> PathBuf {
+    env::var_os("PROXYWASM_GUESTS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/guests/prebuilt")),
+        PathBuf::from,
+    )
+}
+
+/// The file of a plugin.
+pub fn path(name: &str) -> PathBuf {
+    folder().join(format!("{name}.wasm"))
+}
+
+/// Reads the manifest.
+///
+/// # Panics
+/// Where there is none, or none that can be read.
+pub fn manifest() -> Manifest {
+    let path = folder().join("MANIFEST.json");
+    let text = fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask guests`", path.display()));
+    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Reads a plugin, and checks that it is of the ABI that the manifest tells.
+///
+/// # Panics
+/// Where it is not in the manifest, cannot be read, or lacks the marker of its ABI.
+pub fn load(name: &str) -> Vec<u8> {
+    let path = path(name);
+    let wasm = fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask guests`", path.display()));
+    let manifest = manifest();
+    let Some(entry) = manifest.guests.get(name) else {
+        panic!(
+            "the manifest in {} does not know {name}; run `cargo xtask guests`",
+            folder().display()
+        );
+    };
+    let marker = format!("proxy_abi_version_{}", entry.abi.replace(['.', '-'], "_"));
+    let exports = exported_functions(&wasm);
+    assert!(
+        exports.contains(&marker),
+        "{name} is of ABI {}, but does not export {marker}",
+        entry.abi
+    );
+    wasm
+}
+
+/// Names of the functions that a module exports.
+///
+/// # Panics
+/// Where it is no module.
+pub fn exported_functions(wasm: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.unwrap_or_else(|error| panic!("not a module: {error}"));
+        let Payload::ExportSection(exports) = payload else {
+            continue;
+        };
+        for export in exports {
+            let export = export.unwrap_or_else(|error| panic!("not a module: {error}"));
+            if export.kind == ExternalKind::Func {
+                names.push(export.name.to_owned());
+            }
+        }
+    }
+    names
+}
