@@ -281,10 +281,10 @@ pub mod wasi_common {
         /// Replaces a range of a buffer. Offset 0 and size 0 prepends, an offset at or beyond the end appends, offset 0
         /// and the largest size replaces everything.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown id or buffer type); `not_allowed` (the id is another plugin's, or the
-        /// buffer is read-only); `invalid_memory_access`; `invalid_operation` (the buffer does not exist in this phase,
-        /// or has been forwarded); `internal_failure` (the buffer would become larger than the host's limit; it is
-        /// unchanged).
+        /// Statuses: `ok`; `bad_argument` (unknown id or buffer type); `not_allowed` (the id is another plugin's);
+        /// `invalid_memory_access`; `invalid_operation` (the buffer does not exist in this phase, is read-only, or has
+        /// been forwarded); `unavailable` (the buffer would become larger than the host's limit). The buffer is unchanged
+        /// unless `ok`.
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-common page.
         ///
@@ -331,9 +331,9 @@ pub mod wasi_common {
         /// it.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown id or map type, not a packed map, a name or value that must not appear
-        /// in such a map); `not_allowed` (the id is another plugin's, or the map is read-only); `invalid_memory_access`;
-        /// `invalid_operation` (the map does not exist in this phase, or has been forwarded); `internal_failure` (the map
-        /// would exceed the host's limits). The map is unchanged unless `ok`.
+        /// in such a map); `not_allowed` (the id is another plugin's); `invalid_memory_access`; `invalid_operation` (the
+        /// map does not exist in this phase, is read-only, or has been forwarded); `unavailable` (the map would exceed
+        /// the host's limits). The map is unchanged unless `ok`.
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-common page.
         ///
@@ -377,8 +377,7 @@ pub mod wasi_common {
         /// Sets a property that this plugin, and those behind it in the chain, can read.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown id, empty path); `not_allowed` (the id is another plugin's, or the
-        /// property is the host's); `invalid_memory_access`; `internal_failure` (the host's limit for properties is
-        /// reached).
+        /// property is the host's); `invalid_memory_access`; `unavailable` (the host's limit for properties is reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-common page. The path in place of a property type is that of
         /// Proxy-Wasm ABI 0.2.1.
@@ -705,15 +704,16 @@ pub mod types {
         BadArgument,
         /// A pointer is not aligned, or what it points at does not lie inside the plugin's memory.
         InvalidMemoryAccess,
-        /// The call is valid, but not now: wrong phase, already forwarded, already closed, not paused.
+        /// The call is valid, but not now, or not for this kind of stream: wrong phase, read-only, already forwarded, not paused, closed.
         InvalidOperation,
         /// The compare-and-swap value is not the current one. Nothing changed.
         CasMismatch,
         /// The output does not fit into the given iovecs. Nothing was written to them and nothing was consumed; the needed size was returned.
         BufferTooSmall,
-        /// The host failed, or a limit of the host is reached.
+        /// The host failed.
         InternalFailure,
-        /// An upstream, a store or another service that the call needs cannot be reached.
+        /// What the call needs is not to be had: a limit of the host is reached, or an upstream, a store or another service cannot be
+        /// reached.
         Unavailable,
         /// The host does not implement the call.
         Unimplemented,

@@ -489,10 +489,11 @@ pub mod wasi_http {
         /// the action of that callback is then ignored, and the plugin is not called again for this stream but to
         /// finalize it.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown context, not an HTTP stream, a status code outside 200 to 599, headers
-        /// that are not a packed map or have a pseudo-header or a name or value that HTTP forbids); `not_allowed`
-        /// (another plugin's stream); `invalid_memory_access`; `invalid_operation` (the head of a response has been sent,
-        /// a response is already being sent, or the stream is closed).
+        /// Statuses: `ok`; `bad_argument` (unknown context, a status code outside 200 to 599, headers that are not a
+        /// packed map or have a pseudo-header or a name or value that HTTP forbids); `not_allowed` (another plugin's
+        /// stream); `invalid_memory_access`; `invalid_operation` (not an HTTP stream, the head of a response has been
+        /// sent, a response is already being sent, or the stream is closed); `unavailable` (the response exceeds the
+        /// host's limits).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-http page.
         ///
@@ -516,8 +517,8 @@ pub mod wasi_http {
         /// takes effect when the callback that is running has returned; called inside the callback that then returns
         /// `pause`, it cancels that pause.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown context, or not an HTTP stream); `not_allowed` (another plugin's
-        /// stream); `invalid_operation` (the direction is not paused, or has ended).
+        /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
+        /// (not an HTTP stream, the direction is not paused, or it has ended).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-http page.
         ///
@@ -532,8 +533,8 @@ pub mod wasi_http {
         /// takes effect when the callback that is running has returned; called inside the callback that then returns
         /// `pause`, it cancels that pause.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown context, or not an HTTP stream); `not_allowed` (another plugin's
-        /// stream); `invalid_operation` (the direction is not paused, or has ended).
+        /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
+        /// (not an HTTP stream, the direction is not paused, or it has ended).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-http page.
         ///
@@ -547,8 +548,8 @@ pub mod wasi_http {
         /// Closes the request at once, which resets the stream. No response is sent. It takes effect when the callback
         /// that is running has returned.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown context, or not an HTTP stream); `not_allowed` (another plugin's
-        /// stream); `invalid_operation` (already closed).
+        /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
+        /// (not an HTTP stream, or already closed).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-http page.
         ///
@@ -562,8 +563,8 @@ pub mod wasi_http {
         /// Closes the response at once, which resets the stream. No response is sent. It takes effect when the callback
         /// that is running has returned.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown context, or not an HTTP stream); `not_allowed` (another plugin's
-        /// stream); `invalid_operation` (already closed).
+        /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
+        /// (not an HTTP stream, or already closed).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-http page.
         ///
@@ -581,7 +582,7 @@ pub mod wasi_http {
         ///
         /// Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (headers without `:method`, `:path` or
         /// `:authority`, a block that is not a packed map); `not_allowed` (the policy forbids the upstream);
-        /// `invalid_memory_access`; `unavailable`; `internal_failure` (too many callouts).
+        /// `invalid_memory_access`; `unavailable` (no connection, too many callouts).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-http page on calls.
         ///

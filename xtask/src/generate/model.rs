@@ -9,7 +9,19 @@ use wiggle_generate::{CodegenSettings, Config};
 use witx::{Document, Id, InterfaceFunc, Module, NamedType, Type};
 
 /// The components, those without dependants last.
-const COMPONENTS: &[&str] = &["common", "context", "log", "http"];
+const COMPONENTS: &[&str] = &[
+    "common",
+    "context",
+    "bytestream",
+    "http",
+    "grpc",
+    "log",
+    "kvstore",
+    "queue",
+    "timer",
+    "metrics",
+    "ffi",
+];
 
 /// The one component that owns the shared types.
 const OWNER_OF_SHARED_TYPES: &str = "common";
