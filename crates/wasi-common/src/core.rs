@@ -1,0 +1,433 @@
+//! The semantics of wasi-common: buffers, maps and properties, by explicit context id.
+
+use crate::buffer::Buffer;
+use crate::context::{Context, ContextTable, Plugin, PluginSettings};
+use crate::limits::MapLimits;
+use crate::map::ByteMap;
+use crate::property::{PropertyPath, PropertyValue, is_well_known, message_property};
+use crate::scope::CallScope;
+use crate::stream::{Access, Direction, Flow, Lane, Piece, Reply, Stream, StreamTable};
+use crate::{BufferType, ContextType, MapType, Status};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The state that all components of one instance share.
+#[derive(Default)]
+pub struct Common {
+    /// What the guest was entered for.
+    pub scope: CallScope,
+    /// The plugins and contexts of the instance.
+    pub contexts: ContextTable,
+    /// The streams of the worker, lent to the instance while it runs.
+    pub streams: StreamTable,
+}
+
+/// A buffer to read.
+#[derive(Debug, Clone, Copy)]
+pub enum BufferRef<'a> {
+    /// One block.
+    Block(&'a [u8]),
+    /// A body in pieces.
+    Body(&'a Buffer),
+}
+
+/// A change of a map: first every pair of the keys to remove goes, then the new pairs come, or nothing happens at all.
+#[derive(Debug, Clone, Copy)]
+pub struct MapChange<'a> {
+    /// Keys; `*` is every regular header and `:*` every pseudo-header.
+    pub remove: &'a [&'a [u8]],
+    /// Pairs to append.
+    pub add: &'a [(&'a [u8], &'a [u8])],
+}
+
+/// The key that stands for every regular header.
+pub const ALL_REGULAR: &[u8] = b"*";
+/// The key that stands for every pseudo-header.
+pub const ALL_PSEUDO: &[u8] = b":*";
+
+// === impl Common ===
+
+impl Common {
+    /// The context `context_id` of the plugin that is executing.
+    ///
+    /// # Errors
+    /// `bad_argument` for an id that is no stream's, `not_allowed` for one of another plugin.
+    pub fn own_context(&self, context_id: u32) -> Result<Context, Status> {
+        match self.contexts.context(context_id) {
+            Some(context) if context.plugin_id == self.scope.plugin_id => Ok(*context),
+            Some(_) => Err(Status::NotAllowed),
+            None => Err(Status::BadArgument),
+        }
+    }
+
+    /// The plugin that is executing, named by its own id or by that of one of its streams.
+    ///
+    /// # Errors
+    /// As [`Common::own_context`].
+    pub fn own_plugin(&self, id: u32) -> Result<&Plugin, Status> {
+        let plugin_id = self.contexts.context(id).map_or(id, |context| context.plugin_id);
+        let plugin = self.contexts.plugin(plugin_id).ok_or(Status::BadArgument)?;
+        if plugin_id == self.scope.plugin_id {
+            Ok(plugin)
+        } else {
+            Err(Status::NotAllowed)
+        }
+    }
+
+    /// The settings of the plugin that is executing, if one is.
+    pub fn current_settings(&self) -> Option<&Arc<PluginSettings>> {
+        Some(&self.contexts.plugin(self.scope.plugin_id)?.settings)
+    }
+
+    /// A buffer to read.
+    ///
+    /// # Errors
+    /// `bad_argument` for an unknown context or callout, `not_allowed` for another plugin's, `invalid_operation` where the
+    /// context is of another kind or the buffer has not come to this plugin.
+    pub fn buffer(&self, context_id: u32, buffer: BufferType) -> Result<BufferRef<'_>, Status> {
+        if buffer == BufferType::PluginConfiguration {
+            return Ok(BufferRef::Block(
+                &self.own_plugin(context_id)?.settings.configuration,
+            ));
+        }
+        let (kind, direction) = buffer_place(buffer)?;
+        let context = self.own_context(context_id)?;
+        let lane = self
+            .streams
+            .get(context.stream)
+            .and_then(|stream| stream.filters.get(context.filter)?.lanes.get(direction as usize));
+        match lane {
+            Some(lane) if context.kind == kind && lane.body_access >= Access::Read => {
+                Ok(BufferRef::Body(&lane.body))
+            }
+            _ => Err(Status::InvalidOperation),
+        }
+    }
+
+    /// Replaces a part of a buffer; see [`Buffer::splice`] for what `start` and `size` mean.
+    ///
+    /// # Errors
+    /// As [`Common::buffer`]; also `invalid_operation` where the buffer cannot be changed (any more), and `unavailable` where it
+    /// would grow beyond the plugin's bound.
+    pub fn splice_buffer(
+        &mut self,
+        context_id: u32,
+        buffer: BufferType,
+        start: u32,
+        size: u32,
+        content: Bytes,
+    ) -> Result<(), Status> {
+        if buffer == BufferType::PluginConfiguration {
+            self.own_plugin(context_id)?;
+            return Err(Status::InvalidOperation);
+        }
+        let (kind, direction) = buffer_place(buffer)?;
+        let context = self.own_context(context_id)?;
+        let bound = self.own_plugin(context_id)?.settings.limits.written_body_bytes;
+        if context.kind != kind {
+            return Err(Status::InvalidOperation);
+        }
+        let lane = self.lane(context, direction).ok_or(Status::InvalidOperation)?;
+        if lane.body_access != Access::Write {
+            return Err(Status::InvalidOperation);
+        }
+        let (start, size) = (start as usize, size as usize);
+        let kept = lane.body.len() - lane.body.range_len(start, size);
+        if kept.saturating_add(content.len()) > bound {
+            return Err(Status::Unavailable);
+        }
+        lane.body.splice(start, size, content);
+        Ok(())
+    }
+
+    /// A map to read.
+    ///
+    /// # Errors
+    /// `bad_argument` for an unknown context or callout, `not_allowed` for another plugin's, `invalid_operation` where the
+    /// context is of another kind or the map has not come to this plugin.
+    pub fn map(&mut self, context_id: u32, map: MapType) -> Result<&ByteMap, Status> {
+        let (direction, piece) = map_place(map)?;
+        let context = self.http_context(context_id)?;
+        let lane = self.lane(context, direction).ok_or(Status::InvalidOperation)?;
+        if *lane.map_access(piece) == Access::None {
+            return Err(Status::InvalidOperation);
+        }
+        let stream = self
+            .streams
+            .get_mut(context.stream)
+            .ok_or(Status::InvalidOperation)?;
+        Ok(stream.map(direction, piece).read())
+    }
+
+    /// The bytes of a map that stands at a plugin before it is packed, without asking whether the plugin may see it: its pairs.
+    ///
+    /// # Errors
+    /// As [`Common::map`].
+    pub fn map_len(&mut self, context_id: u32, map: MapType) -> Result<usize, Status> {
+        self.map(context_id, map).map(ByteMap::len)
+    }
+
+    /// Changes a map.
+    ///
+    /// # Errors
+    /// As [`Common::map`]; also `invalid_operation` where the map has gone on, `bad_argument` for a name or value that no HTTP
+    /// message may carry (an empty name, CR, LF, NUL and other control characters), `unavailable` where the map would grow beyond
+    /// the plugin's bound. On an error nothing has changed.
+    pub fn change_map(&mut self, context_id: u32, map: MapType, change: MapChange<'_>) -> Result<(), Status> {
+        let (direction, piece) = map_place(map)?;
+        let context = self.http_context(context_id)?;
+        let limits = self.own_plugin(context_id)?.settings.limits.map;
+        let lane = self.lane(context, direction).ok_or(Status::InvalidOperation)?;
+        if *lane.map_access(piece) != Access::Write {
+            return Err(Status::InvalidOperation);
+        }
+        if !change
+            .add
+            .iter()
+            .all(|(name, value)| is_valid_name(name) && is_valid_value(value))
+        {
+            return Err(Status::BadArgument);
+        }
+        let stream = self
+            .streams
+            .get_mut(context.stream)
+            .ok_or(Status::InvalidOperation)?;
+        let slot = stream.map(direction, piece);
+        let added: usize = change
+            .add
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        let current = slot.read();
+        if within(
+            limits,
+            current.len() + change.add.len(),
+            current.byte_len() + added,
+        ) {
+            apply(slot.write(), change);
+            return Ok(());
+        }
+        // What is removed may make the room that is needed; try it aside, so that a refusal changes nothing.
+        let mut changed = current.clone();
+        apply(&mut changed, change);
+        if !within(limits, changed.len(), changed.byte_len()) {
+            return Err(Status::Unavailable);
+        }
+        *slot.write() = changed;
+        Ok(())
+    }
+
+    /// The value of a property.
+    ///
+    /// # Errors
+    /// `bad_argument` for an unknown id, `not_allowed` for another plugin's, `not_found` where there is no such property.
+    pub fn property(&mut self, id: u32, path: PropertyPath<'_>) -> Result<Cow<'_, [u8]>, Status> {
+        let context = self.contexts.context(id).copied();
+        let settings = Arc::clone(&self.own_plugin(id)?.settings);
+        let own = match path.as_bytes() {
+            b"plugin_name" => Some(&settings.name),
+            b"plugin_root_id" => Some(&settings.root_id),
+            b"plugin_vm_id" => Some(&settings.vm_id),
+            _ => None,
+        };
+        if let Some(text) = own {
+            return Ok(Cow::Owned(text.clone().into_bytes()));
+        }
+        if let Some(stream) = context.and_then(|context| self.streams.get_mut(context.stream)) {
+            if let Some(value) = known_of_stream(stream, path) {
+                return Ok(Cow::Owned(value.into_bytes()));
+            }
+        }
+        let stream = context.and_then(|context| self.streams.get(context.stream));
+        let set = stream.and_then(|stream| stream.properties.get(path));
+        set.or_else(|| self.own_plugin(id).ok()?.properties.get(path))
+            .map(Cow::Borrowed)
+            .ok_or(Status::NotFound)
+    }
+
+    /// Sets a property: on the stream, for all its plugins to see, or with a plugin's id on the plugin.
+    ///
+    /// # Errors
+    /// As [`Common::property`]; also `bad_argument` for an empty path, `not_allowed` for one that belongs to the host,
+    /// `unavailable` beyond the plugin's bound.
+    pub fn set_property(&mut self, id: u32, path: PropertyPath<'_>, value: &[u8]) -> Result<(), Status> {
+        let context = self.contexts.context(id).copied();
+        let limit = self.own_plugin(id)?.settings.limits.property_bytes;
+        if path.as_bytes().is_empty() {
+            return Err(Status::BadArgument);
+        }
+        if is_well_known(path.split_first().0) {
+            return Err(Status::NotAllowed);
+        }
+        let store = match context {
+            Some(context) => self
+                .streams
+                .get_mut(context.stream)
+                .map(|stream| &mut stream.properties),
+            None => self.contexts.plugin_mut(id).map(|plugin| &mut plugin.properties),
+        };
+        let stored = store.ok_or(Status::BadArgument)?.set(path, value, limit);
+        if stored { Ok(()) } else { Err(Status::Unavailable) }
+    }
+
+    /// Asks that what a plugin holds of one direction goes on. Returns whether an effect has to carry that out: while a
+    /// callback of that direction executes, the host sees it when the callback returns.
+    ///
+    /// # Errors
+    /// `bad_argument` and `not_allowed` for the id, `invalid_operation` for a context of another kind and where nothing is held
+    /// (which the older ABIs ignore).
+    pub fn resume(
+        &mut self,
+        context_id: u32,
+        kind: ContextType,
+        direction: Direction,
+    ) -> Result<bool, Status> {
+        let context = self.own_context(context_id)?;
+        let not_held = self.own_plugin(context_id)?.settings.policy.resume_not_held;
+        if context.kind != kind {
+            return Err(Status::InvalidOperation);
+        }
+        let lane = self.lane(context, direction).ok_or(Status::InvalidOperation)?;
+        match lane.flow {
+            Flow::Calling { resumed: false } => lane.flow = Flow::Calling { resumed: true },
+            Flow::Held => {
+                lane.flow = Flow::Resuming;
+                return Ok(true);
+            }
+            Flow::Open | Flow::Resuming | Flow::Calling { resumed: true } => not_held.answer()?,
+        }
+        Ok(false)
+    }
+
+    /// Asks that a stream be closed. Returns whether an effect has to carry that out.
+    ///
+    /// # Errors
+    /// `bad_argument` and `not_allowed` for the id, `invalid_operation` for a context of another kind and for a stream that has
+    /// ended (which the older ABIs ignore).
+    pub fn close(&mut self, context_id: u32, kind: ContextType) -> Result<bool, Status> {
+        let context = self.own_context(context_id)?;
+        let ended = self.own_plugin(context_id)?.settings.policy.close_ended;
+        if context.kind != kind {
+            return Err(Status::InvalidOperation);
+        }
+        match self.streams.get_mut(context.stream) {
+            Some(stream) if !context.finalizing && stream.reply != Reply::Closed => {
+                stream.reply = Reply::Closed;
+                Ok(true)
+            }
+            _ => ended.answer().map(|()| false),
+        }
+    }
+
+    fn http_context(&self, context_id: u32) -> Result<Context, Status> {
+        let context = self.own_context(context_id)?;
+        if context.kind == ContextType::Http {
+            Ok(context)
+        } else {
+            Err(Status::InvalidOperation)
+        }
+    }
+
+    fn lane(&mut self, context: Context, direction: Direction) -> Option<&mut Lane> {
+        self.streams
+            .get_mut(context.stream)?
+            .lane(context.filter, direction)
+    }
+}
+
+// === impl BufferRef ===
+
+impl<'a> BufferRef<'a> {
+    /// How many bytes lie between `offset` and `offset + max`.
+    pub fn range_len(self, offset: usize, max: usize) -> usize {
+        match self {
+            Self::Block(block) => block.len().saturating_sub(offset).min(max),
+            Self::Body(body) => body.range_len(offset, max),
+        }
+    }
+
+    /// The bytes between `offset` and `offset + max`, piece by piece.
+    pub fn range(self, offset: usize, max: usize) -> impl Iterator<Item = &'a [u8]> {
+        let block = match self {
+            Self::Block(block) => {
+                let end = offset.saturating_add(max).min(block.len());
+                Some(block.get(offset.min(end)..end).unwrap_or_default())
+            }
+            Self::Body(_) => None,
+        };
+        let body = match self {
+            Self::Block(_) => None,
+            Self::Body(body) => Some(body.range(offset, max)),
+        };
+        block.into_iter().chain(body.into_iter().flatten())
+    }
+}
+
+// === rules ===
+
+/// Where a stream's buffer is. The buffers of callouts go by callout id, and no callout is known here: `bad_argument`.
+fn buffer_place(buffer: BufferType) -> Result<(ContextType, Direction), Status> {
+    match buffer {
+        BufferType::HttpRequestBody => Ok((ContextType::Http, Direction::Request)),
+        BufferType::HttpResponseBody => Ok((ContextType::Http, Direction::Response)),
+        BufferType::DownstreamData => Ok((ContextType::Bytestream, Direction::Request)),
+        BufferType::UpstreamData => Ok((ContextType::Bytestream, Direction::Response)),
+        BufferType::PluginConfiguration
+        | BufferType::HttpCallResponseBody
+        | BufferType::GrpcMessage
+        | BufferType::CustomParameters => Err(Status::BadArgument),
+    }
+}
+
+/// Where a stream's map is; see [`buffer_place`] for those of callouts.
+fn map_place(map: MapType) -> Result<(Direction, Piece), Status> {
+    match map {
+        MapType::HttpRequestHeaders => Ok((Direction::Request, Piece::Headers)),
+        MapType::HttpRequestTrailers => Ok((Direction::Request, Piece::Trailers)),
+        MapType::HttpRequestMetadata => Ok((Direction::Request, Piece::Metadata)),
+        MapType::HttpResponseHeaders => Ok((Direction::Response, Piece::Headers)),
+        MapType::HttpResponseTrailers => Ok((Direction::Response, Piece::Trailers)),
+        MapType::HttpResponseMetadata => Ok((Direction::Response, Piece::Metadata)),
+        MapType::HttpCallResponseHeaders
+        | MapType::HttpCallResponseTrailers
+        | MapType::GrpcInitialMetadata
+        | MapType::GrpcTrailingMetadata => Err(Status::BadArgument),
+    }
+}
+
+fn known_of_stream(stream: &mut Stream, path: PropertyPath<'_>) -> Option<PropertyValue> {
+    message_property(stream, path).or_else(|| stream.source.as_ref()?.property(path))
+}
+
+fn within(limits: MapLimits, pairs: usize, bytes: usize) -> bool {
+    pairs <= limits.pairs && bytes <= limits.bytes
+}
+
+fn apply(map: &mut ByteMap, change: MapChange<'_>) {
+    for key in change.remove {
+        match *key {
+            ALL_REGULAR => map.remove_kind(false),
+            ALL_PSEUDO => map.remove_kind(true),
+            key => _ = map.remove(key),
+        }
+    }
+    map.extend(change.add.iter().copied());
+}
+
+/// Whether a header may be called so: a token of RFC 9110 section 5.6.2, or one behind a colon.
+pub fn is_valid_name(name: &[u8]) -> bool {
+    let token = name.strip_prefix(b":").unwrap_or(name);
+    !token.is_empty()
+        && token
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// Whether a header may have this value: no control characters but the tab, RFC 9110 section 5.5. Empty values and bytes that
+/// are not UTF-8 are fine.
+pub fn is_valid_value(value: &[u8]) -> bool {
+    value
+        .iter()
+        .all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f))
+}

@@ -1,0 +1,49 @@
+//! Bounds on what a plugin can make the host hold.
+
+/// Bounds of one plugin; past one, the hostcall answers `unavailable` and changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Bounds of each header, trailer and metadata map.
+    pub map: MapLimits,
+    /// Bytes of a body that are held for one plugin, in each direction, while it pauses or waits. One mebibyte.
+    pub held_body_bytes: usize,
+    /// Bytes to which a plugin may grow a body buffer by writing to it. 64 mebibytes.
+    pub written_body_bytes: usize,
+    /// Bytes that one hostcall may hand over in all its arguments that are gathered from several places. 64 mebibytes.
+    pub argument_bytes: usize,
+    /// Bytes of all properties, keys and values, that are set on one stream, or on one plugin. 256 kibibytes.
+    pub property_bytes: usize,
+    /// Live handles (stores, queues, timers, metrics, callouts, functions) of each kind for one plugin. 4096.
+    pub handles: usize,
+}
+
+/// Bounds of one map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MapLimits {
+    /// Pairs, duplicates counted. 16384.
+    pub pairs: usize,
+    /// Bytes of all keys and values. One mebibyte.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            map: MapLimits::default(),
+            held_body_bytes: 1 << 20,
+            written_body_bytes: 64 << 20,
+            argument_bytes: 64 << 20,
+            property_bytes: 256 << 10,
+            handles: 4096,
+        }
+    }
+}
+
+impl Default for MapLimits {
+    fn default() -> Self {
+        Self {
+            pairs: 16_384,
+            bytes: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Maps as one block of bytes, the form in which they cross the boundary.
+//!
+//! All integers are little-endian `u32`: the number of pairs, then for each pair the length of its key and of its value, then for
+//! each pair the bytes of the key and of the value. ABI 0.1.0 to 0.2.1 put a NUL behind each key and each value; the component ABI
+//! does not. There are no padding and no trailing bytes.
+
+use thiserror::Error;
+
+/// Whether a NUL follows each key and value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// The component ABI: no terminators.
+    Flat,
+    /// ABI 0.1.0 to 0.2.1: a NUL behind each key and each value, not counted in its length.
+    NulTerminated,
+}
+
+/// Why a block is not a map.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PackedError {
+    /// The lengths point beyond the end of the block.
+    #[error("the block ends inside the map: the lengths it gives need more bytes than it has")]
+    Truncated,
+    /// Bytes are left behind the last pair.
+    #[error("{0} bytes are left behind the last pair of the map")]
+    TrailingBytes(usize),
+    /// A terminator is missing.
+    #[error("a key or value of the map is not followed by a NUL")]
+    MissingTerminator,
+}
+
+// === impl Layout ===
+
+impl Layout {
+    fn terminator(self) -> usize {
+        match self {
+            Self::Flat => 0,
+            Self::NulTerminated => 1,
+        }
+    }
+}
+
+/// The size of the block that holds `pairs`, in bytes.
+pub fn packed_len<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>, layout: Layout) -> usize {
+    let per_pair = 8 + 2 * layout.terminator();
+    pairs.fold(4, |total, (key, value)| {
+        total + per_pair + key.len() + value.len()
+    })
+}
+
+/// Writes `pairs` behind what is in `out`.
+pub fn pack<'a>(
+    pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
+    layout: Layout,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(&(pairs.len() as u32).to_le_bytes());
+    for (key, value) in pairs.clone() {
+        out.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    }
+    for (key, value) in pairs {
+        for part in [key, value] {
+            out.extend_from_slice(part);
+            if layout == Layout::NulTerminated {
+                out.push(0);
+            }
+        }
+    }
+}
+
+/// Reads the pairs of a block. A block of no bytes at all is the empty map.
+///
+/// # Errors
+/// Anything that is not exactly one map is refused; no length is trusted.
+pub fn unpack(block: &[u8], layout: Layout) -> Result<Vec<(&[u8], &[u8])>, PackedError> {
+    if block.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (count, mut lengths) = split_u32(block)?;
+    let count = count as usize;
+    // Each pair needs eight bytes of lengths, which bounds what a wrong count can reserve.
+    let lengths_size = count.checked_mul(8).ok_or(PackedError::Truncated)?;
+    let mut data = lengths.get(lengths_size..).ok_or(PackedError::Truncated)?;
+    let mut pairs = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (key_len, rest) = split_u32(lengths)?;
+        let (value_len, rest) = split_u32(rest)?;
+        lengths = rest;
+        let key = take(&mut data, key_len as usize, layout)?;
+        let value = take(&mut data, value_len as usize, layout)?;
+        pairs.push((key, value));
+    }
+    if data.is_empty() {
+        Ok(pairs)
+    } else {
+        Err(PackedError::TrailingBytes(data.len()))
+    }
+}
+
+fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), PackedError> {
+    let (head, rest) = bytes.split_first_chunk::<4>().ok_or(PackedError::Truncated)?;
+    Ok((u32::from_le_bytes(*head), rest))
+}
+
+fn take<'a>(data: &mut &'a [u8], len: usize, layout: Layout) -> Result<&'a [u8], PackedError> {
+    let (part, rest) = data.split_at_checked(len).ok_or(PackedError::Truncated)?;
+    *data = match layout {
+        Layout::Flat => rest,
+        Layout::NulTerminated => match rest.split_first() {
+            Some((0, rest)) => rest,
+            Some(_) => return Err(PackedError::MissingTerminator),
+            None => return Err(PackedError::Truncated),
+        },
+    };
+    Ok(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip() {
+        let tables: &[&[(&[u8], &[u8])]] = &[
+            &[],
+            &[(b"", b"")],
+            &[(b"a", b"1"), (b"a", b""), (b"k", b"\0\xff")],
+        ];
+        for pairs in tables {
+            for layout in [Layout::Flat, Layout::NulTerminated] {
+                let mut block = Vec::new();
+                pack(pairs.iter().copied(), layout, &mut block);
+                assert_eq!(block.len(), packed_len(pairs.iter().copied(), layout));
+                assert_eq!(unpack(&block, layout).as_deref(), Ok(*pairs));
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_on_the_wire() {
+        let mut block = Vec::new();
+        pack(
+            [(&b"k"[..], &b"vv"[..])].into_iter(),
+            Layout::NulTerminated,
+            &mut block,
+        );
+        assert_eq!(block, b"\x01\0\0\0\x01\0\0\0\x02\0\0\0k\0vv\0");
+        block.clear();
+        pack([(&b"k"[..], &b"vv"[..])].into_iter(), Layout::Flat, &mut block);
+        assert_eq!(block, b"\x01\0\0\0\x01\0\0\0\x02\0\0\0kvv");
+    }
+
+    #[test]
+    fn refused() {
+        let table: &[(&str, Layout, &[u8], PackedError)] = &[
+            ("short count", Layout::Flat, b"\x01\0", PackedError::Truncated),
+            ("no lengths", Layout::Flat, b"\x01\0\0\0", PackedError::Truncated),
+            (
+                "huge count",
+                Layout::Flat,
+                b"\xff\xff\xff\xff\0\0\0\0",
+                PackedError::Truncated,
+            ),
+            (
+                "huge key",
+                Layout::Flat,
+                b"\x01\0\0\0\xff\xff\xff\xff\0\0\0\0k",
+                PackedError::Truncated,
+            ),
+            ("rest", Layout::Flat, b"\0\0\0\0x", PackedError::TrailingBytes(1)),
+            (
+                "no NUL",
+                Layout::NulTerminated,
+                b"\x01\0\0\0\x01\0\0\0\0\0\0\0kxx",
+                PackedError::MissingTerminator,
+            ),
+            (
+                "cut NUL",
+                Layout::NulTerminated,
+                b"\x01\0\0\0\x01\0\0\0\0\0\0\0k\0",
+                PackedError::Truncated,
+            ),
+        ];
+        for (name, layout, block, expected) in table {
+            assert_eq!(unpack(block, *layout).as_ref(), Err(expected), "{name}");
+        }
+    }
+}
