@@ -9,8 +9,11 @@ use model::Interfaces;
 
 mod docs;
 mod glue;
+mod guest_c;
+mod guest_rust;
 mod host;
 mod model;
+mod reference;
 
 /// Arguments of `cargo xtask gen`.
 #[derive(clap::Args)]
@@ -65,6 +68,18 @@ fn outputs(interfaces: &Interfaces) -> anyhow::Result<Vec<Output>> {
             content: host::bindings(component)?,
         });
     }
+    outputs.push(Output {
+        path: "crates/proxywasm-sdk/src/raw.rs".into(),
+        content: guest_rust::bindings(interfaces)?,
+    });
+    outputs.push(Output {
+        path: "crates/proxywasm-sdk/include/proxywasm.h".into(),
+        content: guest_c::header(interfaces)?,
+    });
+    outputs.push(Output {
+        path: "docs/INTERFACES.md".into(),
+        content: reference::reference(interfaces)?,
+    });
     Ok(outputs)
 }
 

@@ -54,11 +54,6 @@ fn types(component: &Component) -> anyhow::Result<TokenStream> {
             pub use ::wasi_common::bindings::types::*;
         )
     });
-    let conversions = (!component.types.is_empty()).then(|| {
-        quote!(
-            use std::convert::TryFrom;
-        )
-    });
     let lints = lints();
     Ok(quote! {
         /// The types of the WITX file.

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use wiggle_generate::{CodegenSettings, Config};
-use witx::{Document, Id, InterfaceFunc, Module, NamedType, Type};
+use witx::{Document, Id, InterfaceFunc, InterfaceFuncParam, Module, NamedType, Type, TypeRef};
 
 /// The components, those without dependants last.
 const COMPONENTS: &[&str] = &[
@@ -53,6 +53,24 @@ pub(crate) enum CallbackResult<'a> {
     /// A number of the named type.
     Value(&'a NamedType),
 }
+
+/// A parameter as a plugin passes it; a list takes two numbers, its address and its count.
+pub(crate) struct Argument<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) passed: Passed<'a>,
+}
+
+/// How an argument crosses the boundary.
+pub(crate) enum Passed<'a> {
+    Value(&'a TypeRef),
+    /// The address of a place that the host writes.
+    Out(&'a TypeRef),
+    /// The address and count of what the host reads.
+    List(&'a TypeRef),
+}
+
+/// The export by which a module says that it is a plugin for these interfaces.
+pub(crate) const MARKER: &str = "proxy_abi_version_2021_04";
 
 // === impl Interfaces ===
 
@@ -142,9 +160,42 @@ pub(crate) fn callback_result(callback: &InterfaceFunc) -> anyhow::Result<Callba
         _ => &result.tref,
     };
     match type_ref {
-        witx::TypeRef::Name(named) => Ok(CallbackResult::Value(named)),
-        witx::TypeRef::Value(_) => Err(unnamed()),
+        TypeRef::Name(named) => Ok(CallbackResult::Value(named)),
+        TypeRef::Value(_) => Err(unnamed()),
     }
+}
+
+/// The arguments of a function, with the address that a value is returned through.
+pub(crate) fn arguments(function: &InterfaceFunc) -> anyhow::Result<Vec<Argument<'_>>> {
+    let mut arguments = Vec::new();
+    for InterfaceFuncParam { name, tref, .. } in &function.params {
+        let passed = match &**tref.type_() {
+            Type::List(element) => Passed::List(element),
+            Type::Pointer(target) => Passed::Out(target),
+            Type::Builtin(_) => Passed::Value(tref),
+            Type::Variant(variant) if variant.is_enum() => Passed::Value(tref),
+            other => bail!(
+                "{}: a parameter cannot be a {}",
+                function.name.as_str(),
+                other.kind()
+            ),
+        };
+        arguments.push(Argument {
+            name: name.as_str(),
+            passed,
+        });
+    }
+    for InterfaceFuncParam { name, tref, .. } in &function.results {
+        if let Type::Variant(variant) = &**tref.type_()
+            && let Some((Some(value), _)) = variant.as_expected()
+        {
+            arguments.push(Argument {
+                name: name.as_str(),
+                passed: Passed::Out(value),
+            });
+        }
+    }
+    Ok(arguments)
 }
 
 fn parse(path: &Path) -> anyhow::Result<Document> {
