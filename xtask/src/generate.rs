@@ -14,6 +14,8 @@ mod guest_rust;
 mod host;
 mod model;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 /// Arguments of `cargo xtask gen`.
 #[derive(clap::Args)]

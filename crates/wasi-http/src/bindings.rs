@@ -502,8 +502,7 @@ pub mod wasi_http {
         /// - `status_code`: The HTTP status, 200 to 599.
         /// - `headers`: The headers: one packed map, in as many regions as you like. No bytes: no headers.
         /// - `body`: The body: the regions, one behind the other.
-        /// - `grpc_status`: The status for a request that is gRPC, which then gets it in place of the HTTP status; -1:
-        ///   none. Ignored for other requests.
+        /// - `grpc_status`: The gRPC status to answer with if the request is gRPC; -1: none. Ignored for other requests.
         fn send_http_response(
             &mut self,
             mem: &mut wiggle::GuestMemory<'_>,

@@ -123,9 +123,9 @@ fn enumeration(name: &str, variant: &Variant) -> anyhow::Result<String> {
     );
     for (number, case) in variant.cases.iter().enumerate() {
         let constant = case.name.as_str().to_uppercase();
-        write!(
+        writeln!(
             text,
-            "{}pub const {constant}: Self = Self({number});\n",
+            "{}pub const {constant}: Self = Self({number});",
             comment(&case.docs)
         )?;
     }
@@ -136,9 +136,9 @@ fn enumeration(name: &str, variant: &Variant) -> anyhow::Result<String> {
 fn record_struct(name: &str, record: &RecordDatatype) -> anyhow::Result<String> {
     let mut text = format!("#[repr(C)]\n#[derive(Clone, Copy, Debug)]\npub struct {name} {{\n");
     for member in &record.members {
-        write!(
+        writeln!(
             text,
-            "{}pub {}: {},\n",
+            "{}pub {}: {},",
             comment(&member.docs),
             member.name.as_str(),
             type_name(&member.tref)?

@@ -106,8 +106,8 @@ fn body(function: &InterfaceFunc) -> anyhow::Result<String> {
     let rows: Vec<_> = function
         .params
         .iter()
-        .chain(&function.results)
-        .filter_map(row)
+        .map(parameter)
+        .chain(function.results.iter().filter_map(result))
         .collect();
     if !rows.is_empty() {
         write!(
@@ -119,21 +119,37 @@ fn body(function: &InterfaceFunc) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The row of a parameter or result. A status needs none: each hostcall returns one.
-fn row(value: &InterfaceFuncParam) -> Option<String> {
-    let (name, type_text) = match &**value.tref.type_() {
-        Type::Variant(variant) if !variant.is_enum() => match variant.as_expected()? {
-            (Some(ok), _) => (value.name.as_str(), format!("address of `{}`", type_text(ok))),
-            (None, Some(error)) if type_text(error) != "status" => {
-                ("returns", format!("`{}`", type_text(error)))
-            }
-            (None, _) if value.docs.is_empty() => return None,
-            (None, _) => ("returns", "`status`".to_owned()),
-        },
-        Type::Pointer(target) => (value.name.as_str(), format!("address of `{}`", type_text(target))),
-        _ => (value.name.as_str(), format!("`{}`", type_text(&value.tref))),
+/// The row of a parameter.
+fn parameter(value: &InterfaceFuncParam) -> String {
+    let shown = match &**value.tref.type_() {
+        Type::Pointer(target) => format!("address of `{}`", type_text(target)),
+        _ => format!("`{}`", type_text(&value.tref)),
     };
-    Some(format!("| `{name}` | {type_text} | {} |", cell(&value.docs)))
+    format!("| `{}` | {shown} | {} |", value.name.as_str(), cell(&value.docs))
+}
+
+/// The row of a result. The status of a hostcall needs none: each returns one.
+fn result(value: &InterfaceFuncParam) -> Option<String> {
+    let (type_ref, what) = match &**value.tref.type_() {
+        Type::Variant(variant) if !variant.is_enum() => match variant.as_expected()? {
+            (Some(ok), _) => {
+                let name = value.name.as_str();
+                return Some(format!(
+                    "| `{name}` | address of `{}` | {} |",
+                    type_text(ok),
+                    cell(&value.docs)
+                ));
+            }
+            (None, error) => (error?, "What the host does next."),
+        },
+        _ => (&value.tref, ""),
+    };
+    let meaning = match (type_text(type_ref).as_str(), value.docs.is_empty()) {
+        ("status", true) => return None,
+        (_, true) => what.to_owned(),
+        (_, false) => cell(&value.docs),
+    };
+    Some(format!("| result | `{}` | {meaning} |", type_text(type_ref)))
 }
 
 fn shape(named: &NamedType) -> String {
