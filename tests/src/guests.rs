@@ -22,6 +22,14 @@ pub const BODY_LEGACY: &str = "body_legacy";
 pub const AUTH_LEGACY: &str = "auth_legacy";
 /// Turns its configuration into response headers; ABI 0.2.1.
 pub const CONFIGURATION_LEGACY: &str = "configuration_legacy";
+/// Changes headers and trailers; component ABI.
+pub const HEADERS_COMPONENT: &str = "headers_component";
+/// Rewrites bodies; component ABI.
+pub const BODY_COMPONENT: &str = "body_component";
+/// Answers requests without the right token itself; component ABI.
+pub const AUTH_COMPONENT: &str = "auth_component";
+/// Turns its configuration into response headers; component ABI.
+pub const CONFIGURATION_COMPONENT: &str = "configuration_component";
 /// Traps on demand; ABI 0.2.1.
 pub const TRAP_LEGACY: &str = "trap_legacy";
 /// Never returns, on demand; ABI 0.2.1.
@@ -35,6 +43,10 @@ pub const ALL: &[&str] = &[
     BODY_LEGACY,
     AUTH_LEGACY,
     CONFIGURATION_LEGACY,
+    HEADERS_COMPONENT,
+    BODY_COMPONENT,
+    AUTH_COMPONENT,
+    CONFIGURATION_COMPONENT,
     TRAP_LEGACY,
     LOOP_LEGACY,
     BOMB_LEGACY,
