@@ -87,14 +87,10 @@ fn outputs(interfaces: &Interfaces) -> anyhow::Result<Vec<Output>> {
 
 /// Those of `outputs` that differ from the files under `root`, or are missing there.
 fn stale<'a>(root: &Path, outputs: &'a [Output]) -> Vec<&'a Output> {
-    outputs
-        .iter()
-        .filter(|output| {
-            fs::read_to_string(root.join(&output.path))
-                .is_ok_and(|found| found == output.content)
-                .eq(&false)
-        })
-        .collect()
+    let is_current = |output: &Output| {
+        fs::read_to_string(root.join(&output.path)).is_ok_and(|found| found == output.content)
+    };
+    outputs.iter().filter(|output| !is_current(output)).collect()
 }
 
 /// The root of the repository.
