@@ -81,3 +81,8 @@ pub use pairs::{Iter, Pairs};
 pub use plugin::{HttpContext, Plugin};
 pub use status::{Result, Status};
 pub use stream::{HttpStream, PluginContext, Response};
+
+/// The example of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -189,3 +189,30 @@ fn packages(folders: &Folders) -> anyhow::Result<Vec<Package>> {
     });
     Ok(packages)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Machine;
+
+    #[test]
+    fn paths_of_the_machine_are_found_and_remapped_ones_are_not() {
+        let machine = Machine {
+            repository: "/srv/proxy".into(),
+            sysroot: "/opt/rust".into(),
+            cargo_home: "/var/cargo".into(),
+            home: Some("/".into()),
+        };
+        let rows = [
+            ("headers_legacy/src/lib.rs", None),
+            ("rust/library/alloc/src/rc.rs crates/log-0.4.35/src/lib.rs", None),
+            ("at /srv/proxy/crates/x.rs", Some("/srv/proxy")),
+            ("/opt/rust/lib/rustlib", Some("/opt/rust")),
+            ("/var/cargo/git/checkouts", Some("/var/cargo")),
+            ("/home/somebody/x.rs", Some("/home/")),
+            ("x/registry/src/y", Some("registry")),
+        ];
+        for (text, found) in rows {
+            assert_eq!(machine.path_in(text.as_bytes()).as_deref(), found, "{text}");
+        }
+    }
+}

@@ -119,3 +119,35 @@ fn entry(guest: &Guest) -> anyhow::Result<Entry> {
         size: guest.wasm.len(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Manifest, ToolchainIdentity};
+
+    fn manifest(guests: &[(&str, &str)]) -> Manifest {
+        let toolchain = ToolchainIdentity {
+            rustc: String::new(),
+            standard_library: String::new(),
+            linker: String::new(),
+        };
+        let entry = |sha256: &str| Entry {
+            abi: "0.2.1".to_owned(),
+            source: String::new(),
+            sha256: sha256.to_owned(),
+            size: 1,
+        };
+        let guests = guests
+            .iter()
+            .map(|(name, sha256)| ((*name).to_owned(), entry(sha256)))
+            .collect();
+        Manifest { toolchain, guests }
+    }
+
+    #[test]
+    fn changed_missing_and_new_plugins_differ() {
+        let committed = manifest(&[("changed", "1"), ("missing", "1"), ("same", "1")]);
+        let rebuilt = manifest(&[("changed", "2"), ("new", "1"), ("same", "1")]);
+        assert_eq!(committed.differences(&rebuilt), ["changed", "missing", "new"]);
+        assert!(committed.differences(&committed).is_empty());
+    }
+}
