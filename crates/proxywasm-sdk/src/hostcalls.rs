@@ -158,13 +158,14 @@ pub(crate) fn set_property(id: u32, path: &[Region<'_>], value: &[u8]) -> Result
 pub(crate) fn send_http_response(
     id: u32,
     status_code: u16,
-    headers: &[Region<'_>],
+    headers: &[u8],
     body: &[u8],
     grpc_status: i32,
 ) -> Result<()> {
+    let regions = [Region::new(headers), Region::new(body)];
+    let (headers, body) = regions.split_at(1);
     let (headers, header_count) = array(headers);
-    let regions = [Region::new(body)];
-    let (body, body_count) = array(&regions);
+    let (body, body_count) = array(body);
     // SAFETY: the regions are those of slices which are alive.
     unsafe {
         raw::http::send_http_response(

@@ -157,9 +157,8 @@ impl<'a> Edit<'a> {
     /// # Errors
     /// Those of [`Map::add`]; then nothing has changed.
     pub fn apply(self) -> Result<()> {
-        let head = pairs::head(&self.add);
-        let content = pairs::regions(&head, &self.add);
+        let content = pairs::block(&self.add);
         let remove: Vec<_> = self.remove.iter().map(|key| Region::new(key)).collect();
-        hostcalls::set_map_values(self.map.id, self.map.kind, &remove, &content)
+        hostcalls::set_map_values(self.map.id, self.map.kind, &remove, &[Region::new(&content)])
     }
 }

@@ -2,8 +2,6 @@
 //! number of pairs, then for each pair the length of its key and of its value, then for each pair the bytes
 //! of both.
 
-use crate::hostcalls::Region;
-
 /// Pairs that were read from a [`Map`](crate::Map), in their order, duplicates included. Keys are in lower
 /// case.
 ///
@@ -107,30 +105,25 @@ fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((u32::from_le_bytes(*number) as usize, rest))
 }
 
-/// The number of pairs and their lengths: what precedes the bytes in a block.
-pub(crate) fn head(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
-    let mut head = Vec::with_capacity(4 + 8 * pairs.len());
-    head.extend_from_slice(&wire(pairs.len()));
-    for (key, value) in pairs {
-        head.extend_from_slice(&wire(key.len()));
-        head.extend_from_slice(&wire(value.len()));
-    }
-    head
-}
-
-/// The regions of a block: its head, then keys and values where they are. No pairs are no regions.
-pub(crate) fn regions<'a>(head: &'a [u8], pairs: &[(&'a [u8], &'a [u8])]) -> Vec<Region<'a>> {
+/// The block of some pairs; no bytes for no pairs.
+pub(crate) fn block(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
     if pairs.is_empty() {
         return Vec::new();
     }
-    let mut regions = Vec::with_capacity(1 + 2 * pairs.len());
-    regions.push(Region::new(head));
-    regions.extend(
-        pairs
-            .iter()
-            .flat_map(|(key, value)| [Region::new(key), Region::new(value)]),
-    );
-    regions
+    let size = pairs
+        .iter()
+        .fold(4, |size, (key, value)| size + 8 + key.len() + value.len());
+    let mut block = Vec::with_capacity(size);
+    block.extend_from_slice(&wire(pairs.len()));
+    for (key, value) in pairs {
+        block.extend_from_slice(&wire(key.len()));
+        block.extend_from_slice(&wire(value.len()));
+    }
+    for (key, value) in pairs {
+        block.extend_from_slice(key);
+        block.extend_from_slice(value);
+    }
+    block
 }
 
 /// A length on the wire. None is larger than the memory, which 32 bits address.
@@ -140,18 +133,9 @@ pub(crate) fn wire(len: usize) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pairs, head};
+    use super::{Pairs, block};
 
     type Pair<'a> = (&'a [u8], &'a [u8]);
-
-    fn block(pairs: &[Pair<'_>]) -> Vec<u8> {
-        let mut block = head(pairs);
-        for (key, value) in pairs {
-            block.extend_from_slice(key);
-            block.extend_from_slice(value);
-        }
-        block
-    }
 
     #[test]
     fn what_is_written_is_read() {

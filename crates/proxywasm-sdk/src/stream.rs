@@ -106,8 +106,7 @@ impl HttpStream {
     /// `bad_argument` for a status code outside 200 to 599 or headers that HTTP forbids; `invalid_operation`
     /// if the head of a response has been sent.
     pub fn send_response(&self, response: &Response<'_>) -> Result<()> {
-        let head = pairs::head(&response.headers);
-        let headers = pairs::regions(&head, &response.headers);
+        let headers = pairs::block(&response.headers);
         let grpc_status = response.grpc_status.map_or(-1, i32::from);
         hostcalls::send_http_response(
             self.id,
