@@ -1,0 +1,98 @@
+//! Bodies and configurations.
+
+use super::{outcome, refused};
+use crate::hostcall::Hostcall;
+use crate::memory::{Delivery, Outcome, Return, Span, deliver, enter, write_u32};
+use crate::numbers::{self, Buffer};
+use crate::status::Status;
+use crate::view::LegacyView;
+use bytes::Bytes;
+use wasi_common::core::BufferRef;
+use wasi_common::{Common, Status as Core};
+use wasmtime::Caller;
+
+/// A part of a buffer; what lies beyond its end is left out.
+pub(super) fn get<T: LegacyView + 'static>(
+    mut caller: Caller<'_, T>,
+    buffer: u32,
+    start: u32,
+    max: u32,
+    place: Return,
+) -> Delivery {
+    let (memory, parts) = enter(&mut caller)?;
+    place.check(memory)?;
+    let buffer = numbers::buffer(buffer)?;
+    if start.checked_add(max).is_none() {
+        return Err(Status::BadArgument.into());
+    }
+    let (start, max) = (start as usize, max as usize);
+    let size = match read(parts.common, buffer) {
+        Ok(buffer) => buffer.range_len(start, max),
+        Err(status) => return Err(refused(parts.common, Hostcall::GetBufferBytes, status).into()),
+    };
+    // Nothing changes a buffer while the allocator runs, so the size still holds then.
+    deliver(&mut caller, place, size, |parts, mut block| {
+        for part in read(parts.common, buffer)
+            .into_iter()
+            .flat_map(|buffer| buffer.range(start, max))
+        {
+            let (now, rest) = block.split_at_mut(part.len().min(block.len()));
+            now.copy_from_slice(part.get(..now.len()).unwrap_or_default());
+            block = rest;
+        }
+    })
+}
+
+/// The size of a buffer, and its flags, of which no ABI has any.
+pub(super) fn status<T: LegacyView + 'static>(
+    mut caller: Caller<'_, T>,
+    buffer: u32,
+    return_len: u32,
+    return_flags: u32,
+) -> Outcome {
+    let (memory, parts) = enter(&mut caller)?;
+    Return::new(return_len, return_flags).check(memory)?;
+    let buffer = numbers::buffer(buffer)?;
+    let size = match read(parts.common, buffer) {
+        Ok(buffer) => buffer.range_len(0, u32::MAX as usize),
+        Err(status) => return Err(refused(parts.common, Hostcall::GetBufferStatus, status)),
+    };
+    write_u32(memory, return_len, size as u32)?;
+    write_u32(memory, return_flags, 0)
+}
+
+/// Replaces a part of a buffer: size 0 inserts, a start at the end or beyond appends.
+pub(super) fn set<T: LegacyView + 'static>(
+    mut caller: Caller<'_, T>,
+    buffer: u32,
+    start: u32,
+    size: u32,
+    content: Span,
+) -> Outcome {
+    let (memory, parts) = enter(&mut caller)?;
+    let content = content.bytes(memory)?;
+    let Buffer::Core(buffer) = numbers::buffer(buffer)? else {
+        return outcome(
+            parts.common,
+            Hostcall::SetBufferBytes,
+            Err(Core::InvalidOperation),
+        );
+    };
+    let content = Bytes::copy_from_slice(content);
+    let context_id = parts.common.scope.context_id;
+    let spliced = parts
+        .common
+        .splice_buffer(context_id, buffer, start, size, content);
+    outcome(parts.common, Hostcall::SetBufferBytes, spliced)
+}
+
+/// Configurations can be read at any time; several plugins read them when they first need them.
+fn read(common: &Common, buffer: Buffer) -> Result<BufferRef<'_>, Core> {
+    match buffer {
+        Buffer::VmConfiguration => common
+            .current_settings()
+            .map(|settings| BufferRef::Block(&settings.vm_configuration))
+            .ok_or(Core::InvalidOperation),
+        Buffer::Core(buffer) => common.buffer(common.scope.context_id, buffer),
+    }
+}

@@ -1,0 +1,115 @@
+//! The state of the older ABIs in one instance, and how a host offers it.
+
+use crate::status::Status;
+use crate::version::AbiVersion;
+use wasi_common::{Common, CommonView};
+use wasi_context::Lifecycle;
+use wasi_http::Http;
+use wasi_log::Log;
+use wasmtime::TypedFunc;
+
+/// Store data that offers the hostcalls of the older ABIs.
+///
+/// The effective context of these ABIs, on which every hostcall acts, is [`wasi_common::CallScope::context_id`]: a callback sets it
+/// to its own context, and `proxy_set_effective_context` changes it until the callback returns. Who enters the guest sets
+/// the plugin of the scope.
+pub trait LegacyView: CommonView {
+    /// The state that hostcalls work on.
+    fn legacy(&mut self) -> LegacyParts<'_>;
+}
+
+/// The state that hostcalls of the older ABIs work on, for the time of one of them.
+pub struct LegacyParts<'a> {
+    /// What all components share.
+    pub common: &'a mut Common,
+    /// The state of wasi-http.
+    pub http: &'a mut Http,
+    /// The state of wasi-context.
+    pub lifecycle: &'a mut Lifecycle,
+    /// The log.
+    pub log: &'a mut Log,
+    /// What only the older ABIs have.
+    pub legacy: &'a mut Legacy,
+}
+
+/// What only the older ABIs have, in one instance.
+pub struct Legacy {
+    pub(crate) version: AbiVersion,
+    pub(crate) stage: Stage,
+    pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    /// Bytes on their way to the guest; kept, so that returning a value costs no allocation here.
+    pub(crate) scratch: Vec<u8>,
+    /// Plugins that differ from the default.
+    headers_pause: Vec<(u32, HeadersPause)>,
+}
+
+/// What a pause in a headers callback means. Hosts of these ABIs differ, and plugins are written for one or the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum HeadersPause {
+    /// The whole message stops until the plugin continues it, and no body is delivered: what Envoy does by default.
+    #[default]
+    StopAll,
+    /// Only the headers are held; the body is delivered, and the headers go on with it: what the text of ABI 0.2.1 says, and
+    /// Envoy does with `allow_on_headers_stop_iteration`.
+    HoldHeaders,
+}
+
+/// What the guest is doing, which decides what it may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It initialises itself.
+    Initializing,
+    /// It runs a callback.
+    Running,
+    /// It runs its allocator, within a hostcall.
+    Allocating,
+}
+
+// === impl Legacy ===
+
+impl Legacy {
+    /// The state of an instance that has not been initialised; see [`crate::initialize`].
+    pub fn new(version: AbiVersion) -> Self {
+        Self {
+            version,
+            stage: Stage::Initializing,
+            allocator: None,
+            scratch: Vec::new(),
+            headers_pause: Vec::new(),
+        }
+    }
+
+    /// The version of the ABI.
+    pub fn version(&self) -> AbiVersion {
+        self.version
+    }
+
+    /// Says what a pause in a headers callback of a plugin means. One instance may hold several plugins.
+    pub fn set_headers_pause(&mut self, plugin_id: u32, pause: HeadersPause) {
+        self.remove_plugin(plugin_id);
+        if pause != HeadersPause::default() {
+            self.headers_pause.push((plugin_id, pause));
+        }
+    }
+
+    /// What a pause in a headers callback of a plugin means.
+    pub fn headers_pause(&self, plugin_id: u32) -> HeadersPause {
+        let own = self.headers_pause.iter().find(|(id, _)| *id == plugin_id);
+        own.map_or_else(HeadersPause::default, |(_, pause)| *pause)
+    }
+
+    /// Forgets a plugin that has gone.
+    pub fn remove_plugin(&mut self, plugin_id: u32) {
+        self.headers_pause.retain(|(id, _)| *id != plugin_id);
+    }
+
+    /// Whether the guest may make hostcalls now. Its allocator runs within a hostcall, which must find everything as it was; and
+    /// before a guest is initialised there is no plugin to act for.
+    #[inline]
+    pub(crate) fn permit(&self) -> Result<(), Status> {
+        match self.stage {
+            Stage::Running => Ok(()),
+            Stage::Initializing | Stage::Allocating => Err(Status::InternalFailure),
+        }
+    }
+}
