@@ -100,6 +100,14 @@ impl Buffer {
     }
 }
 
+impl From<Bytes> for Buffer {
+    fn from(chunk: Bytes) -> Self {
+        let mut buffer = Self::new();
+        buffer.push(chunk);
+        buffer
+    }
+}
+
 impl FromIterator<Bytes> for Buffer {
     fn from_iter<I: IntoIterator<Item = Bytes>>(chunks: I) -> Self {
         let mut buffer = Self::new();

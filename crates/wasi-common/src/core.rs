@@ -138,6 +138,7 @@ impl Common {
             return Err(Status::Unavailable);
         }
         lane.body.splice(start, size, content);
+        lane.body_written = true;
         Ok(())
     }
 
@@ -234,10 +235,9 @@ impl Common {
         if let Some(text) = own {
             return Ok(Cow::Owned(text.clone().into_bytes()));
         }
-        if let Some(stream) = context.and_then(|context| self.streams.get_mut(context.stream)) {
-            if let Some(value) = known_of_stream(stream, path) {
-                return Ok(Cow::Owned(value.into_bytes()));
-            }
+        let known = context.and_then(|context| known_of_stream(self.streams.get_mut(context.stream)?, path));
+        if let Some(value) = known {
+            return Ok(Cow::Owned(value.into_bytes()));
         }
         let stream = context.and_then(|context| self.streams.get(context.stream));
         let set = stream.and_then(|stream| stream.properties.get(path));

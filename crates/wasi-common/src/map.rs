@@ -107,10 +107,11 @@ impl ByteMap {
         let before = self.entries.len();
         self.append(key, value);
         // `append` put it at the end of its block; take it back to where the first one was.
-        if self.entries.len() > before && key.first() != Some(&b':') {
-            if let Some(entry) = self.entries.pop() {
-                self.entries.insert(place.min(self.entries.len()), entry);
-            }
+        if self.entries.len() > before
+            && key.first() != Some(&b':')
+            && let Some(entry) = self.entries.pop()
+        {
+            self.entries.insert(place.min(self.entries.len()), entry);
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Lane {
     pub body: Buffer,
     /// What may be done with the body.
     pub body_access: Access,
+    /// Whether the plugin has written to the body that is here.
+    pub body_written: bool,
     /// What may be done with the maps, indexed by [`Piece`].
     pub map_access: [Access; 3],
 }
@@ -257,6 +259,7 @@ impl Filter {
             lane.flow = Flow::Open;
             lane.body.clear();
             lane.body_access = Access::None;
+            lane.body_written = false;
             lane.map_access = [Access::None; 3];
         }
     }

@@ -58,6 +58,11 @@ impl Lifecycle {
         Ok(())
     }
 
+    /// Whether there is anything to carry out.
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
     /// Takes what has to be carried out, in the order in which it was asked for.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)

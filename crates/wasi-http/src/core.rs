@@ -3,7 +3,7 @@
 use crate::local_response::LocalResponse;
 use wasi_common::policy::{InvalidStatus, LateResponse};
 use wasi_common::stream::Reply;
-use wasi_common::{Action, ByteMap, Common, ContextType, Direction, Status};
+use wasi_common::{Action, Common, ContextType, Direction, Status};
 
 /// The state of wasi-http in one instance.
 #[derive(Debug, Default)]
@@ -220,11 +220,8 @@ pub fn is_legal(part: Part, action: Action) -> bool {
     }
 }
 
-/// Whether a request is a gRPC one, by its content type.
-pub fn is_grpc(headers: &ByteMap) -> bool {
-    headers.get(b"content-type").is_some_and(|value| {
-        value
-            .strip_prefix(b"application/grpc")
-            .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
-    })
+/// Whether a content type is one of gRPC.
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }

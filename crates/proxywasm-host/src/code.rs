@@ -1,0 +1,238 @@
+//! Plugin code: compiled, its ABI known, its imports checked.
+
+use crate::config::InstanceStrategy;
+use crate::engine::Engine;
+use crate::error::LoadError;
+use crate::state::State;
+use proxywasm_legacy::{AbiVersion, Support};
+use proxywasm_wasi::Errno;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use wasmtime::{ExternType, ImportType, Linker, Module, Store};
+
+/// The export that marks a plugin of the component ABI.
+pub const COMPONENT_MARKER: &str = "proxy_abi_version_2021_04";
+
+/// Code of a plugin, compiled and accepted. One can serve many plugins.
+pub struct PluginCode {
+    bytes: Vec<u8>,
+    hash: [u8; 32],
+    abi: Abi,
+    /// Compiled for instances that live as long as their worker.
+    shared: Module,
+    /// Compiled for instances that live as long as a stream, once a plugin wants that.
+    pooled: OnceLock<Module>,
+}
+
+/// The generation of the interface that code is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Abi {
+    /// The components of the Proxy-Wasm talk of April 2021.
+    Component,
+    /// ABI 0.1.0, 0.2.0 or 0.2.1.
+    Legacy(AbiVersion),
+}
+
+// === impl PluginCode ===
+
+impl PluginCode {
+    /// Compiles code, finds its ABI and checks what it imports and exports.
+    pub(crate) fn load(engine: &Engine, bytes: &[u8]) -> Result<Arc<Self>, LoadError> {
+        let shared = Module::new(engine.shared(), bytes).map_err(LoadError::Invalid)?;
+        let abi = Abi::detect(&shared).ok_or(LoadError::NoAbi)?;
+        if !matches!(shared.get_export("memory"), Some(ExternType::Memory(_))) {
+            return Err(LoadError::NoMemory);
+        }
+        let exports = |name| matches!(shared.get_export(name), Some(ExternType::Func(_)));
+        if matches!(abi, Abi::Legacy(_)) && !exports("proxy_on_memory_allocate") && !exports("malloc") {
+            return Err(proxywasm_legacy::LoadError::NoAllocator.into());
+        }
+        let code = Self {
+            bytes: bytes.to_vec(),
+            hash: Sha256::digest(bytes).into(),
+            abi,
+            shared,
+            pooled: OnceLock::new(),
+        };
+        match import_problems(&code.shared, &linker(abi, &code.shared, None)).into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(Arc::new(code)),
+        }
+    }
+
+    /// The generation of the interface it is written for.
+    pub fn abi(&self) -> Abi {
+        self.abi
+    }
+
+    /// The SHA-256 of the code.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    /// The compiled module for a strategy.
+    pub(crate) fn module(&self, engine: &Engine, strategy: InstanceStrategy) -> Result<&Module, LoadError> {
+        match strategy {
+            InstanceStrategy::Shared => Ok(&self.shared),
+            InstanceStrategy::FreshPerStream => {
+                if let Some(module) = self.pooled.get() {
+                    return Ok(module);
+                }
+                let module = Module::new(engine.pooled()?, &self.bytes).map_err(LoadError::Invalid)?;
+                Ok(self.pooled.get_or_init(|| module))
+            }
+        }
+    }
+
+    /// Whether a plugin could read header maps or properties later than in their own callback: whether it imports anything
+    /// that does.
+    pub(crate) fn reads_maps(&self) -> bool {
+        const READERS: [&str; 6] = [
+            "get_map_values",
+            "get_property",
+            "proxy_get_property",
+            "proxy_get_header_map_pairs",
+            "proxy_get_header_map_value",
+            "proxy_get_header_map_size",
+        ];
+        self.shared.imports().any(|import| READERS.contains(&import.name()))
+    }
+}
+
+impl fmt::Debug for PluginCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PluginCode").field("abi", &self.abi).finish_non_exhaustive()
+    }
+}
+
+// === impl Abi ===
+
+impl Abi {
+    /// The ABI that a module is marked for.
+    pub(crate) fn detect(module: &Module) -> Option<Self> {
+        match module.get_export(COMPONENT_MARKER) {
+            Some(ExternType::Func(_)) => Some(Self::Component),
+            _ => AbiVersion::detect(module).map(Self::Legacy),
+        }
+    }
+}
+
+impl fmt::Display for Abi {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Component => formatter.write_str("component ABI (2021-04)"),
+            Self::Legacy(version) => {
+                let number = version.marker().trim_start_matches("proxy_abi_version_").replace('_', ".");
+                write!(formatter, "ABI {number}")
+            }
+        }
+    }
+}
+
+// === linking ===
+
+/// What a module of an ABI can import. Hostcalls that are not `allowed` answer that they are not.
+pub(crate) fn linker(abi: Abi, module: &Module, allowed: Option<&BTreeSet<String>>) -> Linker<State> {
+    let mut linker = Linker::new(module.engine());
+    linker.allow_shadowing(true);
+    let added = match abi {
+        Abi::Component => add_components(&mut linker),
+        Abi::Legacy(_) => proxywasm_legacy::add_to_linker(&mut linker),
+    };
+    let added = added
+        .and_then(|()| proxywasm_wasi::add_to_linker(&mut linker))
+        .and_then(|()| proxywasm_wasi::stub_unknown_imports(&mut linker, module))
+        .and_then(|()| match abi {
+            Abi::Component => Ok(()),
+            Abi::Legacy(_) => proxywasm_legacy::refuse_unoffered_imports(&mut linker, module),
+        })
+        .and_then(|()| match allowed {
+            Some(allowed) => refuse_all_but(allowed, &mut linker, module),
+            None => Ok(()),
+        });
+    // A linker that allows shadowing refuses no name, so this cannot fail; if it did, the import checks would name what lacks.
+    if let Err(error) = added {
+        tracing::error!(%error, "the hostcalls cannot be linked");
+    }
+    linker
+}
+
+/// Everything a module imports that the host does not have, or has under another type.
+pub(crate) fn import_problems(module: &Module, linker: &Linker<State>) -> Vec<LoadError> {
+    // A linker tells types only together with a store; no guest is ever entered with this one.
+    let mut store = Store::new(module.engine(), State::for_checks());
+    module.imports().filter_map(|import| import_problem(&import, linker, &mut store)).collect()
+}
+
+fn import_problem(
+    import: &ImportType<'_>,
+    linker: &Linker<State>,
+    store: &mut Store<State>,
+) -> Option<LoadError> {
+    let (module, name) = (import.module().to_owned(), import.name().to_owned());
+    let Some(offered) = linker.get_by_import(&mut *store, import) else {
+        let known = || module == "env" && proxywasm_legacy::support(&name) == Support::NotOfferedYet;
+        let why = if !matches!(import.ty(), ExternType::Func(_)) {
+            "is no function; a host gives plugins functions only"
+        } else if known() {
+            "is known, but not offered by this version of the host"
+        } else {
+            "is no hostcall of its ABI"
+        };
+        return Some(LoadError::UnknownImport { module, name, why });
+    };
+    match (offered.ty(&*store), import.ty()) {
+        (ExternType::Func(expected), ExternType::Func(found)) if expected.matches(&found) => None,
+        (expected, found) => Some(LoadError::ImportType {
+            module,
+            name,
+            expected: type_text(&expected),
+            found: type_text(&found),
+        }),
+    }
+}
+
+fn add_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasi_common::add_to_linker(linker)?;
+    wasi_context::add_to_linker(linker)?;
+    wasi_http::add_to_linker(linker)?;
+    wasi_log::add_to_linker(linker)
+}
+
+/// Puts a refusing stub in the place of every import that is not allowed, so that the plugin still loads and sees a status.
+fn refuse_all_but(
+    allowed: &BTreeSet<String>,
+    linker: &mut Linker<State>,
+    module: &Module,
+) -> wasmtime::Result<()> {
+    for import in module.imports() {
+        // Not hostcalls, but helpers of a toolchain.
+        let helper = matches!(import.name(), "emscripten_notify_memory_growth" | "pthread_equal" | "abort");
+        if helper || allowed.contains(import.name()) {
+            continue;
+        }
+        let answer = match import.module() {
+            module if proxywasm_wasi::MODULES.contains(&module) => Errno::Notcapable as i32,
+            proxywasm_legacy::MODULE => proxywasm_legacy::Status::InternalFailure as i32,
+            _ => wasi_common::Status::NotAllowed as i32,
+        };
+        proxywasm_wasi::refuse_import(linker, &import, answer)?;
+    }
+    Ok(())
+}
+
+/// A type in the text format.
+pub(crate) fn type_text(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Func(function) => function.to_string(),
+        ExternType::Memory(memory) => match memory.maximum() {
+            Some(maximum) => format!("a memory of {} to {maximum} pages", memory.minimum()),
+            None => format!("a memory of {} pages or more", memory.minimum()),
+        },
+        ExternType::Global(global) => format!("a global of type {}", global.content()),
+        ExternType::Table(table) => format!("a table of {} elements or more", table.minimum()),
+        ExternType::Tag(_) => "an exception tag".to_owned(),
+    }
+}

@@ -1,0 +1,147 @@
+//! The configuration of a plugin.
+
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use wasi_common::{Limits, LogLevel};
+use wasi_http::Phase;
+
+pub use proxywasm_legacy::HeadersPause;
+
+/// A plugin: what it is called, what it gets and what it may do.
+#[derive(Debug, Clone)]
+pub struct PluginConfig {
+    /// Its name, for logs and the property `plugin_name`.
+    pub name: String,
+    /// The name under which the module registered it, if it holds several.
+    pub root_id: String,
+    /// Plugins with one `vm_id` (and otherwise equal settings) share an instance, and shared data.
+    pub vm_id: String,
+    /// What it reads as its configuration.
+    pub configuration: Bytes,
+    /// The configuration of the instance, which only the older ABIs know.
+    pub vm_configuration: Bytes,
+    /// Environment variables, for WASI.
+    pub environment: Vec<(String, String)>,
+    /// The hostcalls it may call, by name (`proxy_log`, `fd_write`, `send_http_response`); `None` for all. One that is not allowed
+    /// answers `not_allowed`, or what comes nearest in an older ABI.
+    pub allowed_hostcalls: Option<BTreeSet<String>>,
+    /// Callbacks that are not called although the module exports them.
+    pub callbacks_off: PhaseSet,
+    /// Bounds on what it can make the host hold.
+    pub limits: Limits,
+    /// Bounds on what its instance can use.
+    pub resources: Resources,
+    /// What happens to streams when its instance fails.
+    pub failure: FailurePolicy,
+    /// How its instances are made.
+    pub instances: InstanceStrategy,
+    /// What a pause in the headers callback means, for the older ABIs.
+    pub headers_pause: HeadersPause,
+    /// The lowest level of its log messages that is written.
+    pub log_level: LogLevel,
+}
+
+/// Bounds on what an instance can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Resources {
+    /// Bytes of its memory. 256 mebibytes.
+    pub memory_bytes: usize,
+    /// Entries of its tables. 100,000.
+    pub table_elements: usize,
+    /// Processor time of one callback. 200 milliseconds.
+    pub callback_time: Duration,
+    /// Processor time of its start. 10 seconds.
+    pub start_time: Duration,
+}
+
+/// What happens to the streams of an instance that trapped, ran out of time or was stopped. It happens to each once; a fresh
+/// instance takes the streams that come after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FailurePolicy {
+    /// They are answered with 503, or reset once their response head is out. A fresh instance is made for the next stream.
+    #[default]
+    Closed,
+    /// They go on without the plugin.
+    Open,
+    /// As `Closed`, but a fresh instance is made no sooner than a jittered second after the last one was; until then streams are
+    /// answered with 503. For plugins whose start is costly.
+    Reload,
+}
+
+/// How instances are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum InstanceStrategy {
+    /// One for each worker, for all streams.
+    #[default]
+    Shared,
+    /// One for each stream: nothing a stream leaves behind is seen by another, at the price of starting the plugin each time.
+    FreshPerStream,
+}
+
+/// A set of callbacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PhaseSet(u8);
+
+// === impl PluginConfig ===
+
+impl PluginConfig {
+    /// A plugin with a name and default settings.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            root_id: String::new(),
+            vm_id: String::new(),
+            configuration: Bytes::new(),
+            vm_configuration: Bytes::new(),
+            environment: Vec::new(),
+            allowed_hostcalls: None,
+            callbacks_off: PhaseSet::default(),
+            limits: Limits::default(),
+            resources: Resources::default(),
+            failure: FailurePolicy::default(),
+            instances: InstanceStrategy::default(),
+            headers_pause: HeadersPause::default(),
+            log_level: LogLevel::Info,
+        }
+    }
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 256 << 20,
+            table_elements: 100_000,
+            callback_time: Duration::from_millis(200),
+            start_time: Duration::from_secs(10),
+        }
+    }
+}
+
+// === impl PhaseSet ===
+
+impl PhaseSet {
+    /// No callback.
+    pub const NONE: Self = Self(0);
+
+    /// Whether a callback is in the set.
+    pub fn contains(self, phase: Phase) -> bool {
+        self.0 & phase.bit() != 0
+    }
+
+    /// The set without those of another.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The bits, for keys.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+impl FromIterator<Phase> for PhaseSet {
+    fn from_iter<I: IntoIterator<Item = Phase>>(phases: I) -> Self {
+        Self(phases.into_iter().fold(0, |bits, phase| bits | phase.bit()))
+    }
+}

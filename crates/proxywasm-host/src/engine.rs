@@ -1,0 +1,128 @@
+//! The Wasm engines, and the clock by which runaway plugins are stopped.
+
+use crate::error::EngineError;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// What compiles and runs plugins. One serves a whole process; clones are the same engine.
+#[derive(Clone)]
+pub struct Engine(Arc<Engines>);
+
+/// Settings of an [`Engine`].
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// How often running plugins are looked at: the precision of deadlines. 10 milliseconds.
+    pub tick: Duration,
+    /// Whether the engine starts the thread that ticks. An embedder that does not want the thread calls [`Engine::tick`] itself;
+    /// without either, no deadline is kept.
+    pub ticker: bool,
+    /// Instances for [`crate::InstanceStrategy::FreshPerStream`] that can live at once in the process. 1000.
+    pub pooled_instances: u32,
+    /// Bytes of memory that each of these may have. 64 mebibytes.
+    pub pooled_memory_bytes: usize,
+}
+
+struct Engines {
+    settings: EngineSettings,
+    shared: wasmtime::Engine,
+    /// Built when the first plugin wants it, for it reserves address space.
+    pooled: OnceLock<wasmtime::Engine>,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            tick: Duration::from_millis(10),
+            ticker: true,
+            pooled_instances: 1000,
+            pooled_memory_bytes: 64 << 20,
+        }
+    }
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// An engine, with its ticker unless the settings say otherwise.
+    ///
+    /// # Errors
+    /// The machine cannot run compiled Wasm, or no thread can be started.
+    pub fn new(settings: EngineSettings) -> Result<Self, EngineError> {
+        let shared = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
+        let ticker = settings.ticker.then_some(settings.tick);
+        let engines = Arc::new(Engines { settings, shared, pooled: OnceLock::new() });
+        if let Some(tick) = ticker {
+            start_ticker(&engines, tick)?;
+        }
+        Ok(Self(engines))
+    }
+
+    /// Moves the clock of running plugins by one tick: for embedders that start no ticker. Can be called from any thread.
+    pub fn tick(&self) {
+        self.0.tick();
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.0.settings
+    }
+
+    /// The engine for instances that live as long as their worker.
+    pub(crate) fn shared(&self) -> &wasmtime::Engine {
+        &self.0.shared
+    }
+
+    /// The engine for instances that live as long as a stream.
+    pub(crate) fn pooled(&self) -> Result<&wasmtime::Engine, EngineError> {
+        if let Some(engine) = self.0.pooled.get() {
+            return Ok(engine);
+        }
+        let settings = &self.0.settings;
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_core_instances(settings.pooled_instances)
+            .total_memories(settings.pooled_instances)
+            .total_tables(settings.pooled_instances)
+            .max_memories_per_module(1)
+            .max_tables_per_module(1)
+            .max_memory_size(settings.pooled_memory_bytes)
+            // What an instance keeps resident is zeroed rather than given back to the kernel, which costs more.
+            .linear_memory_keep_resident(256 << 10)
+            .table_keep_resident(64 << 10);
+        let mut config = config();
+        config.memory_reservation(settings.pooled_memory_bytes as u64);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let engine = wasmtime::Engine::new(&config).map_err(EngineError::Unsupported)?;
+        Ok(self.0.pooled.get_or_init(|| engine))
+    }
+}
+
+impl Engines {
+    fn tick(&self) {
+        self.shared.increment_epoch();
+        if let Some(pooled) = self.pooled.get() {
+            pooled.increment_epoch();
+        }
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
+    config
+}
+
+/// The thread ends when the last engine is dropped.
+fn start_ticker(engines: &Arc<Engines>, tick: Duration) -> Result<(), EngineError> {
+    let engines: Weak<Engines> = Arc::downgrade(engines);
+    let work = move || {
+        while let Some(engines) = engines.upgrade() {
+            engines.tick();
+            drop(engines);
+            std::thread::sleep(tick);
+        }
+    };
+    std::thread::Builder::new().name("proxywasm-tick".to_owned()).spawn(work).map_err(EngineError::Ticker)?;
+    Ok(())
+}

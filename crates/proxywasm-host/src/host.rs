@@ -1,0 +1,356 @@
+//! The host of one worker: events in, outputs out.
+
+use crate::code::PluginCode;
+use crate::engine::Engine;
+use crate::error::LoadError;
+use crate::instance::{Callbacks, Root};
+use crate::message::{RequestHead, ResponseHead, Trailers, answered};
+use crate::output::{Output, ResetReason};
+use crate::plugin::FilterChain;
+use crate::state::State;
+use crate::stream::{FilterState, HttpStream, Piece, Work};
+use crate::vm::Vm;
+use bytes::Bytes;
+use http::{HeaderMap, request, response};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+use wasi_common::stream::Reply;
+use wasi_common::{
+    Buffer, ByteMap, CallScope, Context, ContextType, Direction, Piece as Map, PropertySource, StreamKey,
+    StreamTable,
+};
+use wasi_http::LocalResponse;
+use wasi_log::LogSink;
+use wasmtime::StoreContextMut;
+
+/// Runs the plugins of one worker.
+///
+/// It does no I/O and owns no thread: the driver of a stream hands over what it received and carries out the [`Output`]s. Every
+/// call is synchronous and short. Streams of a host are intermixed, never concurrent; a program has one host for each of its
+/// workers.
+pub struct Host {
+    pub(crate) log: Arc<dyn LogSink>,
+    pub(crate) vms: Vec<Vm>,
+    pub(crate) vm_by_key: FxHashMap<[u8; 32], usize>,
+    pub(crate) free_vms: Vec<usize>,
+    pub(crate) streams: StreamTable,
+    pub(crate) http: Vec<HttpStream>,
+    pub(crate) work: VecDeque<Work>,
+    pub(crate) effects: VecDeque<QueuedEffect>,
+    pub(crate) ready: VecDeque<StreamKey>,
+    /// The stream whose driver is calling, which looks for outputs itself.
+    pub(crate) current: Option<StreamKey>,
+    pub(crate) deferred: Vec<Deferred>,
+}
+
+/// A stream of a [`Host`]. Never names another stream after it was finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StreamId(pub(crate) StreamKey);
+
+/// An effect, and the instance it came from.
+pub(crate) struct QueuedEffect {
+    pub(crate) vm: usize,
+    pub(crate) generation: u64,
+    pub(crate) effect: Effect,
+}
+
+pub(crate) enum Effect {
+    Http(wasi_http::Effect),
+    Lifecycle(wasi_context::Effect),
+}
+
+/// Something that a plugin has put off, and until when it may.
+pub(crate) struct Deferred {
+    pub(crate) vm: usize,
+    pub(crate) generation: u64,
+    pub(crate) what: DeferredEnd,
+    pub(crate) until: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeferredEnd {
+    Context { context_id: u32 },
+    Plugin { id: u64, plugin_id: u32 },
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Compiles plugin code, finds its ABI and checks what it imports and exports.
+    ///
+    /// # Errors
+    /// It is no plugin that this host can run; the message names what is in the way.
+    pub fn load(&self, code: &[u8]) -> Result<Arc<PluginCode>, LoadError> {
+        PluginCode::load(self, code)
+    }
+}
+
+// === impl Host ===
+
+impl Host {
+    /// A host whose plugins write to `log`.
+    pub fn new(log: Arc<dyn LogSink>) -> Self {
+        Self {
+            log,
+            vms: Vec::new(),
+            vm_by_key: FxHashMap::default(),
+            free_vms: Vec::new(),
+            streams: StreamTable::new(),
+            http: Vec::new(),
+            work: VecDeque::new(),
+            effects: VecDeque::new(),
+            ready: VecDeque::new(),
+            current: None,
+            deferred: Vec::new(),
+        }
+    }
+
+    /// Begins an HTTP stream: each plugin of the chain gets a context for it. `properties` answers what only the driver knows.
+    pub fn open(&mut self, chain: &FilterChain, properties: Option<Box<dyn PropertySource>>) -> StreamId {
+        let key = self.streams.open(chain.plugins().len());
+        if self.http.len() <= key.index() {
+            self.http.resize_with(key.index() + 1, HttpStream::default);
+        }
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.source = properties;
+        }
+        let Some(stream) = self.http.get_mut(key.index()) else { return StreamId(key) };
+        stream.key = Some(key);
+        stream.open = [true, true];
+        stream.response_low = chain.plugins().len();
+        stream.keeps_maps = chain.plugins().iter().any(|plugin| plugin.reads_maps());
+        stream.chain = Some(chain.clone());
+        stream.filters.resize_with(chain.plugins().len(), FilterState::default);
+        self.current = Some(key);
+        for index in 0..chain.plugins().len() {
+            self.create_context(key, index, chain);
+        }
+        self.run();
+        StreamId(key)
+    }
+
+    /// The request head has come. Nothing follows it where `end_of_stream` says so.
+    pub fn request_headers(&mut self, id: StreamId, head: request::Parts, end_of_stream: bool) {
+        let Some(stream) = self.stream(id.0) else { return };
+        stream.answered = answered(&head);
+        self.put(id, Direction::Request, Piece::Headers { end_of_stream }, |slots| {
+            slots.map(Direction::Request, Map::Headers).put(Box::new(RequestHead(head)));
+        });
+    }
+
+    /// A piece of the request body has come.
+    pub fn request_body(&mut self, id: StreamId, data: Bytes, end_of_stream: bool) {
+        let piece = Piece::Body { data: Buffer::from(data), end_of_stream };
+        self.put(id, Direction::Request, piece, |_| ());
+    }
+
+    /// The request trailers have come, which end the request.
+    pub fn request_trailers(&mut self, id: StreamId, trailers: HeaderMap) {
+        self.put(id, Direction::Request, Piece::Trailers, |slots| {
+            slots.map(Direction::Request, Map::Trailers).put(Box::new(Trailers(trailers)));
+        });
+    }
+
+    /// An HTTP/2 METADATA frame of the request has come.
+    pub fn request_metadata(&mut self, id: StreamId, metadata: ByteMap) {
+        self.put(id, Direction::Request, Piece::Metadata(metadata), |_| ());
+    }
+
+    /// The response head has come from the upstream. Interim (1xx) responses are not for plugins: the driver forwards them.
+    pub fn response_headers(&mut self, id: StreamId, head: response::Parts, end_of_stream: bool) {
+        self.put(id, Direction::Response, Piece::Headers { end_of_stream }, |slots| {
+            slots.map(Direction::Response, Map::Headers).put(Box::new(ResponseHead(head)));
+        });
+    }
+
+    /// A piece of the response body has come from the upstream.
+    pub fn response_body(&mut self, id: StreamId, data: Bytes, end_of_stream: bool) {
+        let piece = Piece::Body { data: Buffer::from(data), end_of_stream };
+        self.put(id, Direction::Response, piece, |_| ());
+    }
+
+    /// The response trailers have come from the upstream, which end the response.
+    pub fn response_trailers(&mut self, id: StreamId, trailers: HeaderMap) {
+        self.put(id, Direction::Response, Piece::Trailers, |slots| {
+            slots.map(Direction::Response, Map::Trailers).put(Box::new(Trailers(trailers)));
+        });
+    }
+
+    /// An HTTP/2 METADATA frame of the response has come from the upstream.
+    pub fn response_metadata(&mut self, id: StreamId, metadata: ByteMap) {
+        self.put(id, Direction::Response, Piece::Metadata(metadata), |_| ());
+    }
+
+    /// No (complete) response can be had from the upstream. The downstream is answered with `status` and `text`, which the plugins
+    /// see like any response; once the response head is out, the stream is reset.
+    pub fn upstream_failed(&mut self, id: StreamId, status: u16, text: &'static str) {
+        let Some(stream) = self.stream(id.0).filter(|stream| stream.is_open(Direction::Response)) else { return };
+        let filters = stream.filters.len();
+        self.current = Some(id.0);
+        self.respond_or_reset(id.0, filters, LocalResponse::text(status, text), ResetReason::UpstreamFailed);
+        self.run();
+    }
+
+    /// What the driver of a stream has to do next.
+    pub fn next_output(&mut self, id: StreamId) -> Option<Output> {
+        let stream = self.stream(id.0)?;
+        let output = stream.outputs.pop_front();
+        if output.is_none() {
+            stream.announced = false;
+        }
+        output
+    }
+
+    /// Whether more of a direction is wanted. While it is not, the driver should not read, so that the peer is slowed down.
+    pub fn wants(&self, id: StreamId, direction: Direction) -> bool {
+        let stream = self.http.get(id.0.index()).filter(|stream| stream.key == Some(id.0));
+        stream.is_some_and(|stream| stream.wants(direction))
+    }
+
+    /// A stream, other than the one an event was for, that has new outputs or wants to be read again: its driver is to be woken.
+    /// Ask after every call until there is none.
+    pub fn next_ready(&mut self) -> Option<StreamId> {
+        self.ready.pop_front().map(StreamId)
+    }
+
+    /// The number of streams that were opened and not finished.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    fn put(
+        &mut self,
+        id: StreamId,
+        direction: Direction,
+        piece: Piece,
+        fill: impl FnOnce(&mut wasi_common::Stream),
+    ) {
+        let Some(stream) = self.stream(id.0).filter(|stream| stream.is_open(direction)) else { return };
+        let place = stream.entry(direction);
+        if let Some(slots) = self.streams.get_mut(id.0) {
+            fill(slots);
+        }
+        self.current = Some(id.0);
+        self.work.push_back(Work { key: id.0, place, direction, piece });
+        self.run();
+    }
+
+    /// Does what there is to do, without ever entering a guest from within a guest.
+    pub(crate) fn run(&mut self) {
+        loop {
+            if let Some(work) = self.work.pop_front() {
+                self.advance(work);
+            } else if let Some(effect) = self.effects.pop_front() {
+                self.apply(effect);
+            } else {
+                break;
+            }
+        }
+        self.current = None;
+    }
+
+    pub(crate) fn stream(&mut self, key: StreamKey) -> Option<&mut HttpStream> {
+        self.http.get_mut(key.index()).filter(|stream| stream.key == Some(key))
+    }
+
+    /// Tells the driver of a stream that there is something for it, unless it is the one that is calling.
+    pub(crate) fn announce(&mut self, key: StreamKey) {
+        if self.current == Some(key) {
+            return;
+        }
+        let Some(stream) = self.stream(key) else { return };
+        if !std::mem::replace(&mut stream.announced, true) {
+            self.ready.push_back(key);
+        }
+    }
+
+    fn create_context(&mut self, key: StreamKey, index: usize, chain: &FilterChain) {
+        let Some(plugin) = chain.plugins().get(index) else { return };
+        let Some(running) = self.running(plugin) else {
+            self.unavailable(key, index);
+            return;
+        };
+        let Some(instance) = self.vms.get_mut(running.vm).and_then(|vm| vm.instance.as_mut()) else { return };
+        let Root { plugin_id, phases } = running.root;
+        let context = Context::new(plugin_id, key, index, ContextType::Http);
+        let context_id = instance.state().common.contexts.add_context(context);
+        let bound = plugin.config().limits.held_body_bytes;
+        if let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get_mut(index)) {
+            (filter.vm, filter.generation) = (running.vm, running.generation);
+            (filter.plugin_id, filter.context_id) = (plugin_id, context_id);
+            (filter.phases, filter.bound, filter.alive) = (phases, bound, true);
+        }
+        let created = self.call(key, index, "on_context_create", |callbacks, store, context_id| {
+            callbacks.lifecycle.create_context(store, context_id, plugin_id, ContextType::Http)
+        });
+        if let Some(new_id) = created.filter(|new_id| *new_id != 0 && *new_id != context_id) {
+            self.rename_context(key, index, new_id);
+        }
+    }
+
+    fn rename_context(&mut self, key: StreamKey, index: usize, new_id: u32) {
+        let Some(filter) = self.http.get_mut(key.index()).and_then(|stream| stream.filters.get_mut(index)) else {
+            return;
+        };
+        let Some(instance) = self.vms.get_mut(filter.vm).and_then(|vm| vm.instance.as_mut()) else { return };
+        let contexts = &mut instance.state().common.contexts;
+        match contexts.rename_context(filter.context_id, new_id) {
+            Ok(()) => filter.context_id = new_id,
+            Err(_) => {
+                tracing::warn!(new_id, "a plugin asked for a context id that is in use; its stream is refused");
+                self.respond_or_reset(key, index, LocalResponse::text(500, ""), ResetReason::PluginFailed);
+            }
+        }
+    }
+
+    /// Enters the plugin of a filter. `None` where it does not live, or has failed now, which is dealt with then.
+    pub(crate) fn call<R>(
+        &mut self,
+        key: StreamKey,
+        index: usize,
+        callback: &'static str,
+        call: impl FnOnce(&Callbacks, StoreContextMut<'_, State>, u32) -> wasmtime::Result<R>,
+    ) -> Option<R> {
+        let stream = self.http.get_mut(key.index()).filter(|stream| stream.key == Some(key))?;
+        let filter = stream.filters.get(index).filter(|filter| filter.alive)?;
+        let (vm, context_id) = (filter.vm, filter.context_id);
+        let slot = self.vms.get_mut(vm).filter(|slot| slot.generation == filter.generation)?;
+        let instance = slot.instance.as_mut()?;
+        let scope = CallScope::new(filter.plugin_id, context_id, callback);
+        let result =
+            instance.enter(&mut self.streams, scope, |callbacks, store| call(callbacks, store, context_id));
+        match result {
+            Ok(returned) => {
+                self.collect_effects(vm);
+                Some(returned)
+            }
+            Err(error) => {
+                self.fail(key, index, callback, &error);
+                None
+            }
+        }
+    }
+
+    /// Moves what an instance asked for to the queue.
+    #[inline]
+    pub(crate) fn collect_effects(&mut self, vm: usize) {
+        let Some(slot) = self.vms.get_mut(vm) else { return };
+        let generation = slot.generation;
+        let Some(state) = slot.instance.as_mut().map(|instance| instance.state()) else { return };
+        if state.http.has_effects() {
+            let effects = state.http.take_effects().into_iter().map(Effect::Http);
+            self.effects.extend(effects.map(|effect| QueuedEffect { vm, generation, effect }));
+        }
+        if state.lifecycle.has_effects() {
+            let effects = state.lifecycle.take_effects().into_iter().map(Effect::Lifecycle);
+            self.effects.extend(effects.map(|effect| QueuedEffect { vm, generation, effect }));
+        }
+    }
+
+    /// How far the answer of a stream is.
+    pub(crate) fn reply(&self, key: StreamKey) -> Reply {
+        self.streams.get(key).map_or(Reply::Closed, |stream| stream.reply)
+    }
+}

@@ -1,0 +1,180 @@
+//! One instance: a store, the callbacks of its module, and the only way into it.
+
+use crate::clock::{CallClock, watch};
+use crate::code::Abi;
+use crate::config::PhaseSet;
+use crate::error::{LoadError, StartError};
+use crate::plugin::Plugin;
+use crate::state::State;
+use proxywasm_legacy::{AbiVersion, Legacy};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use wasi_common::guest::MemorySlot;
+use wasi_common::{CallScope, Common, StreamTable};
+use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
+use wasi_http::{Http, HttpCallbacks, Phase};
+use wasi_log::{Log, LogCallbacks, LogSink};
+use wasmtime::{AsContextMut, Store, StoreContextMut, StoreLimitsBuilder};
+
+/// An instance. It is entered for one callback at a time; nothing re-enters it.
+pub(crate) struct Instance {
+    store: Store<State>,
+    callbacks: Callbacks,
+    roots: FxHashMap<u64, Root>,
+    callback_time: Duration,
+}
+
+/// The callbacks of a module, whichever generation of the ABI it speaks.
+#[derive(Clone)]
+pub(crate) struct Callbacks {
+    pub(crate) lifecycle: Arc<dyn LifecycleCallbacks<State> + Send + Sync>,
+    pub(crate) http: Arc<dyn HttpCallbacks<State> + Send + Sync>,
+    pub(crate) log: Arc<dyn LogCallbacks<State> + Send + Sync>,
+}
+
+/// A plugin that was started in an instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Root {
+    pub(crate) plugin_id: u32,
+    /// The callbacks that are called: those that the module exports and the configuration has not switched off.
+    pub(crate) phases: PhaseSet,
+}
+
+// === impl Instance ===
+
+impl Instance {
+    /// Instantiates the code of a plugin and lets it initialise itself. No plugin is started yet.
+    pub(crate) fn new(plugin: &Plugin, log: &Arc<dyn LogSink>) -> Result<Self, StartError> {
+        let config = plugin.config();
+        let trap = |error| StartError::Trap { plugin: config.name.clone(), error };
+        let load = |error| StartError::Load { plugin: config.name.clone(), error };
+        let version = match plugin.code().abi() {
+            Abi::Legacy(version) => version,
+            Abi::Component => AbiVersion::V0_2_1,
+        };
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(config.resources.memory_bytes)
+            .table_elements(config.resources.table_elements)
+            .instances(1)
+            .memories(1)
+            .build();
+        let state = State {
+            memory: MemorySlot::default(),
+            common: Common::default(),
+            lifecycle: Lifecycle::default(),
+            http: Http::default(),
+            log: Log::new(Arc::clone(log), config.log_level),
+            wasi: plugin.environment().clone(),
+            legacy: Legacy::new(version),
+            clock: CallClock::new(config.resources.start_time),
+            limits,
+        };
+        let mut store = Store::new(plugin.pre().module().engine(), state);
+        store.limiter(|state| &mut state.limits);
+        watch(&mut store, |state| &mut state.clock);
+        store.data_mut().clock.enter();
+        let instance = plugin.pre().instantiate(&mut store).map_err(trap)?;
+        let callbacks = Callbacks::load(&mut store, &instance, plugin.code().abi()).map_err(load)?;
+        match plugin.code().abi() {
+            Abi::Component => proxywasm_wasi::initialize(&mut store, &instance),
+            Abi::Legacy(_) => proxywasm_legacy::initialize(&mut store, &instance),
+        }
+        .map_err(trap)?;
+        let callback_time = config.resources.callback_time;
+        Ok(Self { store, callbacks, roots: FxHashMap::default(), callback_time })
+    }
+
+    /// Starts a plugin in the instance.
+    pub(crate) fn start_plugin(&mut self, plugin: &Plugin) -> Result<Root, StartError> {
+        let settings = plugin.settings();
+        let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let sizes =
+            ConfigurationSizes { plugin: size(&settings.configuration), vm: size(&settings.vm_configuration) };
+        let plugin_id = self.store.data_mut().common.contexts.add_plugin(Arc::clone(settings));
+        self.store.data_mut().legacy.set_headers_pause(plugin_id, plugin.config().headers_pause);
+        self.store.data_mut().clock.set_limit(plugin.config().resources.start_time);
+        let scope = CallScope::new(plugin_id, plugin_id, "on_plugin_start");
+        let started = self.enter(&mut StreamTable::new(), scope, |callbacks, store| {
+            callbacks.lifecycle.start_plugin(store, plugin_id, sizes)
+        });
+        self.store.data_mut().clock.set_limit(self.callback_time);
+        match started {
+            Ok(true) => {}
+            Ok(false) => return Err(StartError::Refused { plugin: plugin.name().to_owned() }),
+            Err(error) => return Err(StartError::Trap { plugin: plugin.name().to_owned(), error }),
+        }
+        let exported = Phase::ALL.into_iter().filter(|phase| self.callbacks.http.exports(*phase));
+        let phases = exported.collect::<PhaseSet>().without(plugin.config().callbacks_off);
+        let root = Root { plugin_id, phases };
+        self.roots.insert(plugin.id(), root);
+        Ok(root)
+    }
+
+    /// A plugin that was started here.
+    pub(crate) fn root(&self, plugin: &Plugin) -> Option<Root> {
+        self.roots.get(&plugin.id()).copied()
+    }
+
+    /// All plugins that were started here.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (u64, Root)> {
+        self.roots.iter().map(|(id, root)| (*id, *root))
+    }
+
+    /// Forgets a plugin that has ended.
+    pub(crate) fn remove_root(&mut self, id: u64) {
+        if let Some(root) = self.roots.remove(&id) {
+            self.state().common.contexts.remove_plugin(root.plugin_id);
+            self.state().legacy.remove_plugin(root.plugin_id);
+        }
+    }
+
+    /// Enters the guest for one callback. The streams of the worker are lent to it for as long.
+    #[inline]
+    pub(crate) fn enter<R>(
+        &mut self,
+        streams: &mut StreamTable,
+        scope: CallScope,
+        call: impl FnOnce(&Callbacks, StoreContextMut<'_, State>) -> wasmtime::Result<R>,
+    ) -> wasmtime::Result<R> {
+        let state = self.store.data_mut();
+        std::mem::swap(&mut state.common.streams, streams);
+        state.common.scope = scope;
+        state.clock.enter();
+        let result = call(&self.callbacks, self.store.as_context_mut());
+        std::mem::swap(&mut self.store.data_mut().common.streams, streams);
+        result
+    }
+
+    /// The state, to look at and change between callbacks.
+    #[inline]
+    pub(crate) fn state(&mut self) -> &mut State {
+        self.store.data_mut()
+    }
+}
+
+// === impl Callbacks ===
+
+impl Callbacks {
+    fn load(
+        store: &mut Store<State>,
+        instance: &wasmtime::Instance,
+        abi: Abi,
+    ) -> Result<Self, LoadError> {
+        Ok(match abi {
+            Abi::Component => Self {
+                lifecycle: Arc::new(wasi_context::Callbacks::load(store, instance)?),
+                http: Arc::new(wasi_http::Callbacks::load(store, instance)?),
+                log: Arc::new(wasi_log::Callbacks::load(store, instance)?),
+            },
+            Abi::Legacy(_) => {
+                let callbacks = Arc::new(proxywasm_legacy::Callbacks::load(store, instance)?);
+                Self {
+                    lifecycle: Arc::clone(&callbacks) as _,
+                    http: Arc::clone(&callbacks) as _,
+                    log: callbacks as _,
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! Messages of the `http` crate as maps that plugins see, and back.
+
+use http::header::{CONTENT_TYPE, HOST};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request, response};
+use std::any::Any;
+use wasi_common::stream::MapSlot;
+use wasi_common::{ByteMap, MapSource};
+use wasi_http::Answered;
+
+/// A request head, not yet turned into a map.
+pub(crate) struct RequestHead(pub(crate) request::Parts);
+
+/// A response head, not yet turned into a map.
+pub(crate) struct ResponseHead(pub(crate) response::Parts);
+
+/// Trailers, not yet turned into a map.
+pub(crate) struct Trailers(pub(crate) HeaderMap);
+
+/// A plugin left a map that is no HTTP message.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MessageError {
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    #[error("`{name}` has the value `{value}`, which it cannot have")]
+    Value { name: String, value: String },
+    #[error("`{0}` is no name that a header of this message can have")]
+    Name(String),
+}
+
+// === to maps ===
+
+impl MapSource for RequestHead {
+    fn len(&self) -> usize {
+        let hosts = self.0.headers.get_all(HOST).iter().count();
+        self.0.headers.len() - hosts + 3 + usize::from(self.authority().is_some())
+    }
+
+    fn fill(&self, map: &mut ByteMap) {
+        let parts = &self.0;
+        map.reserve(parts.headers.len() + 4, 64 * (parts.headers.len() + 4));
+        map.append(b":method", parts.method.as_str().as_bytes());
+        map.append(b":scheme", parts.uri.scheme_str().unwrap_or("http").as_bytes());
+        let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        map.append(b":path", path.as_bytes());
+        if let Some(authority) = self.authority() {
+            map.append(b":authority", authority);
+        }
+        append_headers(map, &parts.headers);
+    }
+}
+
+impl RequestHead {
+    /// The authority of the target, else the host header, which plugins do not see besides.
+    fn authority(&self) -> Option<&[u8]> {
+        match self.0.uri.authority() {
+            Some(authority) => Some(authority.as_str().as_bytes()),
+            None => self.0.headers.get(HOST).map(HeaderValue::as_bytes),
+        }
+    }
+}
+
+impl MapSource for ResponseHead {
+    fn len(&self) -> usize {
+        self.0.headers.len() + 1
+    }
+
+    fn fill(&self, map: &mut ByteMap) {
+        map.reserve(self.0.headers.len() + 1, 64 * (self.0.headers.len() + 1));
+        map.append(b":status", self.0.status.as_str().as_bytes());
+        append_headers(map, &self.0.headers);
+    }
+}
+
+impl MapSource for Trailers {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn fill(&self, map: &mut ByteMap) {
+        append_headers(map, &self.0);
+    }
+}
+
+fn append_headers(map: &mut ByteMap, headers: &HeaderMap) {
+    for (name, value) in headers {
+        if name != HOST {
+            map.append(name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+}
+
+/// What a response that a plugin gives has to know of a request.
+pub(crate) fn answered(head: &request::Parts) -> Answered {
+    let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    Answered { head: head.method == Method::HEAD, grpc: content_type.is_some_and(wasi_http::is_grpc) }
+}
+
+// === from maps ===
+
+/// Takes a request head out of a stream, to send it on.
+pub(crate) fn take_request(slot: &mut MapSlot) -> Result<request::Parts, MessageError> {
+    let source = take::<RequestHead>(slot).map(|head| head.0);
+    match source {
+        Some(head) if !slot.is_changed() => Ok(head),
+        source => {
+            let mut head = source.unwrap_or_else(|| http::Request::new(()).into_parts().0);
+            rebuild_request(slot.read(), &mut head)?;
+            Ok(head)
+        }
+    }
+}
+
+/// Takes a response head out of a stream, to send it on.
+pub(crate) fn take_response(slot: &mut MapSlot) -> Result<response::Parts, MessageError> {
+    let source = take::<ResponseHead>(slot).map(|head| head.0);
+    match source {
+        Some(head) if !slot.is_changed() => Ok(head),
+        source => {
+            let mut head = source.unwrap_or_else(|| http::Response::new(()).into_parts().0);
+            let map = slot.read();
+            let status = map.get(b":status").ok_or(MessageError::Missing(":status"))?;
+            head.status = StatusCode::from_bytes(status).map_err(|_| value_error(":status", status))?;
+            if head.status.is_informational() {
+                return Err(value_error(":status", status));
+            }
+            head.headers = headers(map, &[b":status"])?;
+            Ok(head)
+        }
+    }
+}
+
+/// Takes trailers out of a stream, to send them on.
+pub(crate) fn take_trailers(slot: &mut MapSlot) -> Result<HeaderMap, MessageError> {
+    match take::<Trailers>(slot) {
+        Some(trailers) if !slot.is_changed() => Ok(trailers.0),
+        _ => headers(slot.read(), &[]),
+    }
+}
+
+fn take<T: 'static>(slot: &mut MapSlot) -> Option<Box<T>> {
+    let source: Box<dyn Any> = slot.take_source()?;
+    source.downcast().ok()
+}
+
+fn rebuild_request(map: &ByteMap, head: &mut request::Parts) -> Result<(), MessageError> {
+    let required = |name: &'static str| map.get(name.as_bytes()).ok_or(MessageError::Missing(name));
+    let method = required(":method")?;
+    head.method = Method::from_bytes(method).map_err(|_| value_error(":method", method))?;
+    let path = required(":path")?;
+    let authority = required(":authority")?;
+    let scheme = map.get(b":scheme").unwrap_or(b"http");
+    let origin_form = path.starts_with(b"/") || path == b"*";
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = PathAndQuery::try_from(path).ok().filter(|_| origin_form);
+    if parts.path_and_query.is_none() {
+        return Err(value_error(":path", path));
+    }
+    // An origin-form target stays one: scheme and authority then travel as the host header.
+    let absolute = head.uri.authority().is_some();
+    let parsed = Authority::try_from(authority).map_err(|_| value_error(":authority", authority))?;
+    let scheme = Scheme::try_from(scheme).map_err(|_| value_error(":scheme", scheme))?;
+    if absolute {
+        (parts.scheme, parts.authority) = (Some(scheme), Some(parsed));
+    }
+    head.uri = Uri::from_parts(parts).map_err(|_| value_error(":path", path))?;
+    head.headers = headers(map, &[b":method", b":path", b":authority", b":scheme"])?;
+    let host = HeaderValue::from_bytes(authority).map_err(|_| value_error(":authority", authority))?;
+    head.headers.insert(HOST, host);
+    Ok(())
+}
+
+/// The regular headers of a map; pseudo-headers other than `known` are an error, and so are repeated ones.
+fn headers(map: &ByteMap, known: &[&[u8]]) -> Result<HeaderMap, MessageError> {
+    let mut headers = HeaderMap::with_capacity(map.len());
+    for (name, value) in map.iter() {
+        if name.first() == Some(&b':') {
+            if !known.contains(&name) || map.get_all(name).nth(1).is_some() {
+                return Err(MessageError::Name(name.escape_ascii().to_string()));
+            }
+            continue;
+        }
+        let parsed = HeaderName::from_bytes(name)
+            .map_err(|_| MessageError::Name(name.escape_ascii().to_string()))?;
+        let value = HeaderValue::from_bytes(value)
+            .map_err(|_| value_error(parsed.as_str(), value))?;
+        // More than 32768 headers do not fit a `HeaderMap`; a plugin is bounded to half of that.
+        headers.try_append(parsed, value).map_err(|_| MessageError::Name("one header too many".to_owned()))?;
+    }
+    Ok(headers)
+}
+
+fn value_error(name: &str, value: &[u8]) -> MessageError {
+    MessageError::Value { name: name.to_owned(), value: value.escape_ascii().to_string() }
+}

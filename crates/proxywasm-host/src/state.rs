@@ -1,0 +1,91 @@
+//! What the store of an instance holds: one field for each component.
+
+use crate::clock::CallClock;
+use proxywasm_legacy::{AbiVersion, Legacy, LegacyParts, LegacyView};
+use proxywasm_wasi::{Wasi, WasiView};
+use wasi_common::guest::{GuestMemoryView, MemorySlot};
+use std::sync::Arc;
+use std::time::Duration;
+use wasi_common::{Common, CommonView, LogLevel};
+use wasi_context::{Lifecycle, LifecycleView};
+use wasi_http::{Http, HttpView};
+use wasi_log::{Log, LogView, TracingSink};
+use wasmtime::StoreLimits;
+
+/// The state of one instance.
+pub(crate) struct State {
+    pub(crate) memory: MemorySlot,
+    pub(crate) common: Common,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) http: Http,
+    pub(crate) log: Log,
+    pub(crate) wasi: Wasi,
+    pub(crate) legacy: Legacy,
+    pub(crate) clock: CallClock,
+    pub(crate) limits: StoreLimits,
+}
+
+impl State {
+    /// A state that no guest runs on, to look at types with.
+    pub(crate) fn for_checks() -> Self {
+        Self {
+            memory: MemorySlot::default(),
+            common: Common::default(),
+            lifecycle: Lifecycle::default(),
+            http: Http::default(),
+            log: Log::new(Arc::new(TracingSink), LogLevel::Critical),
+            wasi: Wasi::default(),
+            legacy: Legacy::new(AbiVersion::V0_2_1),
+            clock: CallClock::new(Duration::ZERO),
+            limits: StoreLimits::default(),
+        }
+    }
+}
+
+impl GuestMemoryView for State {
+    fn memory_slot(&mut self) -> &mut MemorySlot {
+        &mut self.memory
+    }
+}
+
+impl CommonView for State {
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+impl LifecycleView for State {
+    fn lifecycle(&mut self) -> (&mut Common, &mut Lifecycle) {
+        (&mut self.common, &mut self.lifecycle)
+    }
+}
+
+impl HttpView for State {
+    fn http(&mut self) -> (&mut Common, &mut Http) {
+        (&mut self.common, &mut self.http)
+    }
+}
+
+impl LogView for State {
+    fn log(&mut self) -> (&mut Common, &mut Log) {
+        (&mut self.common, &mut self.log)
+    }
+}
+
+impl WasiView for State {
+    fn wasi(&self) -> &Wasi {
+        &self.wasi
+    }
+}
+
+impl LegacyView for State {
+    fn legacy(&mut self) -> LegacyParts<'_> {
+        LegacyParts {
+            common: &mut self.common,
+            http: &mut self.http,
+            lifecycle: &mut self.lifecycle,
+            log: &mut self.log,
+            legacy: &mut self.legacy,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What filters asked for besides their action.
+
+use crate::host::{DeferredEnd, Effect, Host, QueuedEffect};
+use crate::output::ResetReason;
+use crate::stream::parts::At;
+use crate::stream::{Place, Work};
+use wasi_common::{Context, Direction, Flow};
+
+impl Host {
+    /// Carries an effect out. It may concern any stream of the instance it came from; an instance that failed has none.
+    pub(crate) fn apply(&mut self, queued: QueuedEffect) {
+        let QueuedEffect { vm, generation, effect } = queued;
+        match effect {
+            Effect::Http(wasi_http::Effect::Resume { context_id, direction }) => {
+                if let Some(context) = self.context(vm, generation, context_id) {
+                    self.resume(At { key: context.stream, index: context.filter, direction });
+                }
+            }
+            Effect::Http(wasi_http::Effect::Respond { context_id, response }) => {
+                let Some(context) = self.context(vm, generation, context_id) else { return };
+                let visits_own = self.visits_own_response(vm, context.plugin_id);
+                self.respond(context.stream, context.filter + usize::from(visits_own), *response);
+            }
+            Effect::Http(wasi_http::Effect::Close { context_id }) => {
+                if let Some(context) = self.context(vm, generation, context_id) {
+                    self.reset(context.stream, ResetReason::Closed);
+                }
+            }
+            Effect::Lifecycle(wasi_context::Effect::ContextFinished { context_id }) => {
+                self.end_deferred(vm, generation, DeferredEnd::Context { context_id });
+            }
+            Effect::Lifecycle(wasi_context::Effect::PluginShutDown { plugin_id }) => {
+                let deferred = self.deferred.iter().find_map(|deferred| match deferred.what {
+                    DeferredEnd::Plugin { plugin_id: of, .. }
+                        if of == plugin_id && (deferred.vm, deferred.generation) == (vm, generation) =>
+                    {
+                        Some(deferred.what)
+                    }
+                    _ => None,
+                });
+                if let Some(what) = deferred {
+                    self.end_deferred(vm, generation, what);
+                }
+            }
+        }
+    }
+
+    /// What a filter holds goes on, and then what came meanwhile comes to it.
+    fn resume(&mut self, at: At) {
+        if self.shared_lane(at).is_some_and(|lane| lane.flow == Flow::Resuming) {
+            self.release_all(at);
+        }
+    }
+
+    /// Sends on what a filter holds, and lets it see what came while it paused.
+    pub(crate) fn release_all(&mut self, at: At) {
+        let Some(lane) = self.lane(at) else { return };
+        let unseen = std::mem::take(&mut lane.unseen);
+        self.release(at, false);
+        let (key, place, direction) = (at.key, Place::Filter(at.index), at.direction);
+        self.work.extend(unseen.into_iter().map(|piece| Work { key, place, direction, piece }));
+        // Its driver may read again.
+        self.announce(at.key);
+    }
+
+    fn context(&mut self, vm: usize, generation: u64, context_id: u32) -> Option<Context> {
+        let slot = self.vms.get_mut(vm).filter(|slot| slot.generation == generation)?;
+        slot.instance.as_mut()?.state().common.contexts.context(context_id).copied()
+    }
+
+    fn visits_own_response(&mut self, vm: usize, plugin_id: u32) -> bool {
+        let instance = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut());
+        let plugin = instance.and_then(|instance| instance.state().common.contexts.plugin(plugin_id));
+        plugin.is_some_and(|plugin| plugin.settings.policy.visits_own_response)
+    }
+}
+
+/// The two directions.
+pub(crate) const DIRECTIONS: [Direction; 2] = [Direction::Request, Direction::Response];

@@ -1,0 +1,219 @@
+//! The end of streams and of plugins, also where a plugin puts it off.
+
+use crate::host::{Deferred, DeferredEnd, Host, StreamId};
+use crate::plugin::Plugin;
+use std::time::{Duration, Instant};
+use wasi_common::stream::Reply;
+use wasi_common::{CallScope, StreamKey, StreamTable};
+
+/// How long a plugin may put off the end of a stream or its own.
+const GRACE: Duration = Duration::from_secs(30);
+
+impl Host {
+    /// The stream is over: it was completed, reset, or its client has gone. Its plugins get their last callbacks; the id is void
+    /// afterwards.
+    pub fn finish(&mut self, id: StreamId) {
+        let key = id.0;
+        let Some(stream) = self.stream(key).filter(|stream| !stream.finished) else { return };
+        stream.finished = true;
+        stream.open = [false, false];
+        stream.outputs.clear();
+        let filters = stream.filters.len();
+        self.work.retain(|work| work.key != key);
+        if let Some(slots) = self.streams.get_mut(key) {
+            slots.reply = Reply::Closed;
+            slots.filters.iter_mut().flat_map(|filter| &mut filter.lanes).for_each(|lane| {
+                lane.flow = Default::default();
+                lane.seal();
+            });
+        }
+        for index in 0..filters {
+            self.finalize(key, index);
+        }
+        self.run();
+        self.close_if_done(key);
+    }
+
+    /// The time at which [`Host::handle_deadline`] is to be called, if at any.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deferred.iter().map(|deferred| deferred.until).min()
+    }
+
+    /// Ends what plugins have put off for too long.
+    pub fn handle_deadline(&mut self, now: Instant) {
+        let late: Vec<_> = self
+            .deferred
+            .iter()
+            .filter(|deferred| deferred.until <= now)
+            .map(|deferred| (deferred.vm, deferred.generation, deferred.what))
+            .collect();
+        for (vm, generation, what) in late {
+            tracing::warn!("a plugin put its end off for more than {} s and is not waited for", GRACE.as_secs());
+            self.end_deferred(vm, generation, what);
+        }
+        self.run();
+    }
+
+    /// Lets a plugin end: no stream of it may be open. It may put that off for 30 seconds.
+    pub fn shut_down(&mut self, plugin: &Plugin) {
+        let Some(vm) = self.vm_by_key.get(&plugin.vm_key()).copied() else { return };
+        self.shut_root_down(vm, plugin.id());
+        self.run();
+    }
+
+    /// Lets all plugins end.
+    pub fn shut_all_down(&mut self) {
+        for vm in 0..self.vms.len() {
+            let instance = self.vms.get(vm).and_then(|slot| slot.instance.as_ref());
+            let ids: Vec<u64> =
+                instance.map(|instance| instance.roots().map(|(id, _)| id).collect()).unwrap_or_default();
+            for id in ids {
+                self.shut_root_down(vm, id);
+            }
+        }
+        self.run();
+    }
+
+    /// Whether a plugin has put an end off that has not come yet.
+    pub fn is_ending(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    fn finalize(&mut self, key: StreamKey, index: usize) {
+        let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get(index)) else { return };
+        if !filter.alive {
+            return;
+        }
+        let (vm, generation, context_id) = (filter.vm, filter.generation, filter.context_id);
+        let contexts = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut());
+        if let Some(context) =
+            contexts.and_then(|instance| instance.state().common.contexts.context_mut(context_id))
+        {
+            context.finalizing = true;
+        }
+        let ended = self.call(key, index, "on_context_finalize", |callbacks, store, context_id| {
+            callbacks.lifecycle.finalize_context(store, context_id)
+        });
+        match ended {
+            Some(true) => self.remove_context(key, index),
+            Some(false) => {
+                let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) else { return };
+                if let Some(context) = instance.state().common.contexts.context_mut(context_id) {
+                    context.deferred = true;
+                }
+                let what = DeferredEnd::Context { context_id };
+                self.deferred.push(Deferred { vm, generation, what, until: Instant::now() + GRACE });
+                if let Some(stream) = self.stream(key) {
+                    stream.deferred += 1;
+                }
+            }
+            // It failed, and its instance is gone.
+            None => {}
+        }
+    }
+
+    /// Ends what a plugin had put off.
+    pub(crate) fn end_deferred(&mut self, vm: usize, generation: u64, what: DeferredEnd) {
+        let known = |deferred: &Deferred| {
+            (deferred.vm, deferred.generation, deferred.what) == (vm, generation, what)
+        };
+        let Some(at) = self.deferred.iter().position(known) else { return };
+        self.deferred.swap_remove(at);
+        match what {
+            DeferredEnd::Context { context_id } => {
+                let instance = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut());
+                let context =
+                    instance.and_then(|instance| instance.state().common.contexts.context(context_id).copied());
+                let Some(context) = context else { return };
+                let (key, index) = (context.stream, context.filter);
+                let finished = self.call(key, index, "on_log", |callbacks, store, context_id| {
+                    callbacks.lifecycle.finish_context(store, context_id)
+                });
+                if finished.is_some() {
+                    self.remove_context(key, index);
+                }
+                if let Some(stream) = self.stream(key) {
+                    stream.deferred = stream.deferred.saturating_sub(1);
+                }
+                self.close_if_done(key);
+            }
+            DeferredEnd::Plugin { id, plugin_id } => self.delete_root(vm, id, plugin_id),
+        }
+    }
+
+    /// The instance of contexts that were put off has failed.
+    pub(crate) fn drop_deferred_contexts(&mut self, key: StreamKey) {
+        let deferred = |stream: &crate::stream::HttpStream| stream.filters.iter().filter(|filter| filter.alive).count();
+        if let Some(stream) = self.stream(key) {
+            stream.deferred = stream.deferred.min(deferred(stream));
+        }
+        self.close_if_done(key);
+    }
+
+    fn remove_context(&mut self, key: StreamKey, index: usize) {
+        let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get_mut(index)) else { return };
+        filter.alive = false;
+        let (vm, context_id) = (filter.vm, filter.context_id);
+        if let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) {
+            instance.state().common.contexts.remove_context(context_id);
+        }
+    }
+
+    fn close_if_done(&mut self, key: StreamKey) {
+        let Some(stream) = self.stream(key).filter(|stream| stream.finished && stream.deferred == 0) else { return };
+        let transient: Vec<usize> = stream.filters.iter().map(|filter| filter.vm).collect();
+        stream.recycle();
+        self.streams.close(key);
+        for vm in transient {
+            self.free_vm(vm);
+        }
+    }
+
+    fn shut_root_down(&mut self, vm: usize, id: u64) {
+        let Some(slot) = self.vms.get_mut(vm) else { return };
+        let generation = slot.generation;
+        let Some(instance) = slot.instance.as_mut() else { return };
+        let root = instance.roots().find(|(of, _)| *of == id).map(|(_, root)| root);
+        let Some(root) = root else { return };
+        let plugin = instance.state().common.contexts.plugin_mut(root.plugin_id);
+        if plugin.is_none_or(|plugin| std::mem::replace(&mut plugin.shutting_down, true)) {
+            return;
+        }
+        let scope = CallScope::new(root.plugin_id, root.plugin_id, "on_plugin_shutdown");
+        let completed = instance.enter(&mut StreamTable::new(), scope, |callbacks, store| {
+            callbacks.lifecycle.shut_plugin_down(store, root.plugin_id)
+        });
+        self.collect_effects(vm);
+        match completed {
+            Ok(true) => self.delete_root(vm, id, root.plugin_id),
+            Ok(false) => {
+                let what = DeferredEnd::Plugin { id, plugin_id: root.plugin_id };
+                self.deferred.push(Deferred { vm, generation, what, until: Instant::now() + GRACE });
+            }
+            Err(error) => {
+                tracing::error!("a plugin failed while it shut down: {error:?}");
+                self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
+            }
+        }
+    }
+
+    fn delete_root(&mut self, vm: usize, id: u64, plugin_id: u32) {
+        let Some(slot) = self.vms.get_mut(vm) else { return };
+        let generation = slot.generation;
+        let Some(instance) = slot.instance.as_mut() else { return };
+        let scope = CallScope::new(plugin_id, plugin_id, "on_delete");
+        let deleted = instance.enter(&mut StreamTable::new(), scope, |callbacks, store| {
+            callbacks.lifecycle.delete_plugin(store, plugin_id)
+        });
+        if let Err(error) = deleted {
+            tracing::error!("a plugin failed while it was deleted: {error:?}");
+            return self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
+        }
+        instance.remove_root(id);
+        if instance.roots().next().is_none() {
+            // Nobody is left in the instance.
+            slot.drop_instance(false);
+            self.vm_by_key.retain(|_, of| *of != vm);
+        }
+    }
+}

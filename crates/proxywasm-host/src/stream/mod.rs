@@ -1,0 +1,223 @@
+//! An HTTP stream on its way through a filter chain: the state, and how it changes.
+//!
+//! - `mod.rs`: the state
+//! - [`parts`]: a part of a message comes to a filter
+//! - [`actions`]: a filter has returned
+//! - [`effects`]: what filters asked for besides
+//! - [`replies`]: local responses, resets, failures
+//! - [`outputs`]: what leaves the chain
+
+mod actions;
+mod effects;
+mod finish;
+mod outputs;
+mod parts;
+mod replies;
+
+use crate::config::PhaseSet;
+use crate::output::Output;
+use crate::plugin::FilterChain;
+use std::collections::VecDeque;
+use wasi_common::{Buffer, ByteMap, Direction, StreamKey};
+use wasi_http::Answered;
+
+/// An HTTP stream. Maps and bodies are in the [`wasi_common::Stream`] of the same key, where plugins reach them.
+#[derive(Default)]
+pub(crate) struct HttpStream {
+    pub(crate) key: Option<StreamKey>,
+    pub(crate) chain: Option<FilterChain>,
+    pub(crate) filters: Vec<FilterState>,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) answered: Answered,
+    /// Whether a map may be read after it left, so that its pairs must be kept.
+    pub(crate) keeps_maps: bool,
+    /// Whether the driver was told that there are outputs since it last took one.
+    pub(crate) announced: bool,
+    /// Whether messages of a direction are still taken.
+    pub(crate) open: [bool; 2],
+    /// The lowest filter that a response has come to; the length of the chain while none has.
+    pub(crate) response_low: usize,
+    /// The length that the head gave, and the bytes that went out since, of each direction.
+    pub(crate) lengths: [Length; 2],
+    /// Whether the last callbacks were made.
+    pub(crate) finished: bool,
+    /// Contexts whose end a plugin has put off.
+    pub(crate) deferred: usize,
+}
+
+/// One filter of a stream.
+#[derive(Default)]
+pub(crate) struct FilterState {
+    pub(crate) vm: usize,
+    /// Which of the instances of the vm it lives in.
+    pub(crate) generation: u64,
+    pub(crate) plugin_id: u32,
+    pub(crate) context_id: u32,
+    /// Whether the instance knows the stream.
+    pub(crate) alive: bool,
+    pub(crate) phases: PhaseSet,
+    /// Bytes of a body that may be held here.
+    pub(crate) bound: usize,
+    pub(crate) lanes: [LaneState; 2],
+}
+
+/// One direction at one filter: what is held here besides the body and the maps.
+#[derive(Default)]
+pub(crate) struct LaneState {
+    pub(crate) hold: Hold,
+    /// Whether the plugin is called at all.
+    pub(crate) bypassed: bool,
+    /// Whether the direction was ended here; what comes is dropped.
+    pub(crate) ended: bool,
+    /// Headers are held, with their end-of-stream flag.
+    pub(crate) headers: Option<bool>,
+    /// The held body ends the message.
+    pub(crate) body_end: bool,
+    /// Something of a body has come since the last release, if only its end.
+    pub(crate) has_body: bool,
+    pub(crate) metadata: Vec<ByteMap>,
+    pub(crate) trailers: bool,
+    /// What came while the plugin paused, not seen by it.
+    pub(crate) unseen: VecDeque<Piece>,
+}
+
+/// Why something is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Hold {
+    /// Nothing is.
+    #[default]
+    None,
+    /// Until resumed.
+    Pause,
+    /// Until more comes, or resumed.
+    MoreData,
+    /// Until all of the body has come, the bound is reached, or resumed.
+    EndOrFull,
+}
+
+/// A part of a message, between two filters. Headers and trailers are in the maps of the stream.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Headers { end_of_stream: bool },
+    Body { data: Buffer, end_of_stream: bool },
+    Trailers,
+    Metadata(ByteMap),
+}
+
+/// The length of a message: declared and sent.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Length {
+    pub(crate) declared: Option<u64>,
+    pub(crate) sent: u64,
+}
+
+/// A piece and where it comes to: a filter, or the end of the chain.
+pub(crate) struct Work {
+    pub(crate) key: StreamKey,
+    pub(crate) place: Place,
+    pub(crate) direction: Direction,
+    pub(crate) piece: Piece,
+}
+
+/// A place on the way of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Filter(usize),
+    Out,
+}
+
+// === impl HttpStream ===
+
+impl HttpStream {
+    /// Makes the stream empty; keeps its memory.
+    pub(crate) fn recycle(&mut self) {
+        self.key = None;
+        self.chain = None;
+        self.filters.clear();
+        self.outputs.clear();
+        self.answered = Answered::default();
+        (self.keeps_maps, self.announced, self.finished) = (false, false, false);
+        self.lengths = Default::default();
+        self.deferred = 0;
+    }
+
+    pub(crate) fn is_open(&self, direction: Direction) -> bool {
+        let [request, response] = self.open;
+        match direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        }
+    }
+
+    pub(crate) fn close_direction(&mut self, direction: Direction) {
+        match direction {
+            Direction::Request => self.open[0] = false,
+            Direction::Response => self.open[1] = false,
+        }
+    }
+
+    pub(crate) fn length(&mut self, direction: Direction) -> &mut Length {
+        let [request, response] = &mut self.lengths;
+        match direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        }
+    }
+
+    /// Where a message goes from a filter.
+    pub(crate) fn next(&self, filter: usize, direction: Direction) -> Place {
+        match direction {
+            Direction::Request if filter + 1 < self.filters.len() => Place::Filter(filter + 1),
+            Direction::Response if filter > 0 => Place::Filter(filter - 1),
+            _ => Place::Out,
+        }
+    }
+
+    /// Where a message of a direction enters.
+    pub(crate) fn entry(&self, direction: Direction) -> Place {
+        match (direction, self.filters.len().checked_sub(1)) {
+            (_, None) => Place::Out,
+            (Direction::Request, _) => Place::Filter(0),
+            (Direction::Response, Some(last)) => Place::Filter(last),
+        }
+    }
+
+    pub(crate) fn lane(&mut self, filter: usize, direction: Direction) -> Option<&mut LaneState> {
+        self.filters.get_mut(filter).map(|filter| filter.lane(direction))
+    }
+
+    /// Whether more of a direction is wanted from the driver: nobody pauses and nothing waits to be seen.
+    pub(crate) fn wants(&self, direction: Direction) -> bool {
+        self.is_open(direction)
+            && self.filters.iter().all(|filter| {
+                let [request, response] = &filter.lanes;
+                let lane = if direction == Direction::Request { request } else { response };
+                lane.hold != Hold::Pause && lane.unseen.is_empty() && !lane.ended
+            })
+    }
+}
+
+// === impl FilterState ===
+
+impl FilterState {
+    pub(crate) fn lane(&mut self, direction: Direction) -> &mut LaneState {
+        let [request, response] = &mut self.lanes;
+        match direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        }
+    }
+}
+
+// === impl LaneState ===
+
+impl LaneState {
+    /// Drops everything that is held.
+    pub(crate) fn clear(&mut self) {
+        self.hold = Hold::None;
+        self.headers = None;
+        (self.body_end, self.has_body, self.trailers) = (false, false, false);
+        self.metadata.clear();
+        self.unseen.clear();
+    }
+}

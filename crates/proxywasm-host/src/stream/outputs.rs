@@ -1,0 +1,146 @@
+//! What leaves the chain: messages are turned back into the driver's form and checked.
+
+use crate::host::Host;
+use crate::message::{MessageError, take_request, take_response, take_trailers};
+use crate::output::{Output, ResetReason};
+use crate::stream::{Length, Piece};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use wasi_common::stream::Reply;
+use wasi_common::{Buffer, ByteMap, Direction, Piece as Map, StreamKey};
+use wasi_http::LocalResponse;
+
+impl Host {
+    /// Hands a piece that has passed all filters to the driver.
+    pub(crate) fn emit(&mut self, key: StreamKey, direction: Direction, piece: Piece) {
+        match (piece, direction) {
+            (Piece::Headers { end_of_stream }, Direction::Request) => self.emit_request(key, end_of_stream),
+            (Piece::Headers { end_of_stream }, Direction::Response) => self.emit_response(key, end_of_stream),
+            (Piece::Body { data, end_of_stream }, _) => self.emit_body(key, direction, data, end_of_stream),
+            (Piece::Trailers, _) => self.emit_trailers(key, direction),
+            (Piece::Metadata(map), _) => self.emit_metadata(key, direction, map),
+        }
+        self.announce(key);
+    }
+
+    fn emit_request(&mut self, key: StreamKey, end_of_stream: bool) {
+        self.keep_map(key, Direction::Request, Map::Headers);
+        let Some(slots) = self.streams.get_mut(key) else { return };
+        let taken = take_request(slots.map(Direction::Request, Map::Headers));
+        let Some(stream) = self.stream(key) else { return };
+        match taken {
+            Ok(head) => {
+                *stream.length(Direction::Request) = declared(&head.headers, end_of_stream);
+                stream.outputs.push_back(Output::RequestHeaders { head: Box::new(head), end_of_stream });
+            }
+            Err(error) => {
+                let filters = stream.filters.len();
+                self.invalid("request", &error);
+                let response = LocalResponse::text(400, "Bad Request\n");
+                self.respond_or_reset(key, filters, response, ResetReason::PluginFailed);
+            }
+        }
+    }
+
+    fn emit_response(&mut self, key: StreamKey, end_of_stream: bool) {
+        self.keep_map(key, Direction::Response, Map::Headers);
+        let Some(slots) = self.streams.get_mut(key) else { return };
+        if matches!(slots.reply, Reply::Sent | Reply::Closed) {
+            return;
+        }
+        let taken = take_response(slots.map(Direction::Response, Map::Headers));
+        let bodiless = self.http.get(key.index()).is_some_and(|stream| stream.answered.head);
+        match taken {
+            Ok(head) => {
+                slots.reply = Reply::Sent;
+                let Some(stream) = self.stream(key) else { return };
+                // The length of a response to HEAD is that of another response.
+                *stream.length(Direction::Response) =
+                    if bodiless { Length::default() } else { declared(&head.headers, end_of_stream) };
+                stream.outputs.push_back(Output::ResponseHeaders { head: Box::new(head), end_of_stream });
+            }
+            Err(error) => {
+                self.invalid("response", &error);
+                // Every filter has seen a response already, so this one passes none.
+                self.respond(key, 0, LocalResponse::text(502, "Bad Gateway\n"));
+            }
+        }
+    }
+
+    fn emit_body(&mut self, key: StreamKey, direction: Direction, mut data: Buffer, end_of_stream: bool) {
+        let Some(stream) = self.stream(key) else { return };
+        let length = stream.length(direction);
+        length.sent += data.len() as u64;
+        let wrong = length.declared.is_some_and(|declared| {
+            length.sent > declared || (end_of_stream && length.sent < declared)
+        });
+        if wrong {
+            return self.reset(key, ResetReason::LengthChanged);
+        }
+        let output = |data, end_of_stream| match direction {
+            Direction::Request => Output::RequestBody { data, end_of_stream },
+            Direction::Response => Output::ResponseBody { data, end_of_stream },
+        };
+        if data.is_empty() && end_of_stream {
+            stream.outputs.push_back(output(Bytes::new(), true));
+        }
+        while let Some(chunk) = data.pop() {
+            let last = end_of_stream && data.is_empty();
+            stream.outputs.push_back(output(chunk, last));
+        }
+    }
+
+    fn emit_trailers(&mut self, key: StreamKey, direction: Direction) {
+        let Some(stream) = self.stream(key) else { return };
+        let length = stream.length(direction);
+        if length.declared.is_some_and(|declared| length.sent < declared) {
+            return self.reset(key, ResetReason::LengthChanged);
+        }
+        self.keep_map(key, direction, Map::Trailers);
+        let Some(slots) = self.streams.get_mut(key) else { return };
+        let taken = take_trailers(slots.map(direction, Map::Trailers));
+        let Some(stream) = self.stream(key) else { return };
+        match (taken, direction) {
+            (Ok(trailers), Direction::Request) => {
+                stream.outputs.push_back(Output::RequestTrailers(trailers));
+            }
+            (Ok(trailers), Direction::Response) => {
+                stream.outputs.push_back(Output::ResponseTrailers(trailers));
+            }
+            (Err(error), _) => {
+                self.invalid("trailers", &error);
+                self.reset(key, ResetReason::InvalidTrailers);
+            }
+        }
+    }
+
+    fn emit_metadata(&mut self, key: StreamKey, direction: Direction, map: ByteMap) {
+        let Some(stream) = self.stream(key) else { return };
+        stream.outputs.push_back(match direction {
+            Direction::Request => Output::RequestMetadata(map),
+            Direction::Response => Output::ResponseMetadata(map),
+        });
+    }
+
+    /// Fills a map before its source leaves, if any plugin could still read it.
+    fn keep_map(&mut self, key: StreamKey, direction: Direction, map: Map) {
+        let keeps = self.http.get(key.index()).is_some_and(|stream| stream.keeps_maps);
+        if let Some(slots) = self.streams.get_mut(key).filter(|_| keeps) {
+            slots.map(direction, map).read();
+        }
+    }
+
+    fn invalid(&self, message: &str, error: &MessageError) {
+        tracing::warn!("plugins left a {message} that cannot be sent: {error}");
+    }
+}
+
+/// The length that a head gives to the body that follows.
+fn declared(headers: &HeaderMap, end_of_stream: bool) -> Length {
+    if end_of_stream {
+        return Length::default();
+    }
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    Length { declared: length.and_then(|value| value.parse().ok()), sent: 0 }
+}

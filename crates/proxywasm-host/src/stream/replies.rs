@@ -1,0 +1,172 @@
+//! Local responses, resets, and what happens when a plugin fails.
+
+use crate::config::FailurePolicy;
+use crate::host::Host;
+use crate::output::{Output, ResetReason};
+use crate::stream::effects::DIRECTIONS;
+use crate::stream::parts::At;
+use crate::stream::{HttpStream, Length, Piece, Place, Work};
+use wasi_common::stream::Reply;
+use wasi_common::{Buffer, Direction, Piece as Map, StreamKey};
+use wasi_http::LocalResponse;
+
+impl Host {
+    /// Answers the downstream. The answer passes the filters before `below`, in the order of a response, that no response has come
+    /// to yet.
+    pub(crate) fn respond(&mut self, key: StreamKey, below: usize, response: LocalResponse) {
+        let Some(stream) = self.http.get_mut(key.index()).filter(|stream| stream.key == Some(key)) else { return };
+        if stream.finished {
+            return;
+        }
+        let (head, body) = response.into_message(stream.answered);
+        let below = below.min(stream.response_low);
+        self.silence(key);
+        let Some(stream) = self.stream(key) else { return };
+        *stream.length(Direction::Response) = Length::default();
+        stream.outputs.push_back(Output::UpstreamAbandoned);
+        let place = below.checked_sub(1).map_or(Place::Out, Place::Filter);
+        if let Some(slots) = self.streams.get_mut(key) {
+            slots.reply = Reply::Local;
+            slots.map(Direction::Response, Map::Headers).put_map(head);
+            slots.map(Direction::Response, Map::Trailers).clear();
+        }
+        let end_of_stream = body.is_empty();
+        let direction = Direction::Response;
+        self.work.push_back(Work { key, place, direction, piece: Piece::Headers { end_of_stream } });
+        if !end_of_stream {
+            let piece = Piece::Body { data: Buffer::from(body), end_of_stream: true };
+            self.work.push_back(Work { key, place, direction, piece });
+        }
+        self.announce(key);
+    }
+
+    /// Resets a stream.
+    pub(crate) fn reset(&mut self, key: StreamKey, reason: ResetReason) {
+        self.silence(key);
+        if let Some(slots) = self.streams.get_mut(key) {
+            slots.reply = Reply::Closed;
+        }
+        let Some(stream) = self.stream(key).filter(|stream| !stream.finished) else { return };
+        stream.outputs.push_back(Output::Reset(reason));
+        self.announce(key);
+    }
+
+    /// Answers while that is possible, else resets.
+    pub(crate) fn respond_or_reset(
+        &mut self,
+        key: StreamKey,
+        below: usize,
+        response: LocalResponse,
+        reason: ResetReason,
+    ) {
+        match self.reply(key) {
+            Reply::Open | Reply::Local => self.respond(key, below, response),
+            Reply::Sent => self.reset(key, reason),
+            Reply::Closed => {}
+        }
+    }
+
+    /// Takes no more of the messages of a stream and drops what is on its way: what was held, what waits, what the driver has
+    /// not taken.
+    fn silence(&mut self, key: StreamKey) {
+        self.work.retain(|work| work.key != key);
+        let Some(stream) = self.stream(key) else { return };
+        stream.open = [false, false];
+        stream.outputs.clear();
+        for lane in stream.filters.iter_mut().flat_map(|filter| &mut filter.lanes) {
+            lane.clear();
+        }
+        let Some(slots) = self.streams.get_mut(key) else { return };
+        for lane in slots.filters.iter_mut().flat_map(|filter| &mut filter.lanes) {
+            lane.body.clear();
+            lane.body_written = false;
+            lane.flow = Default::default();
+            lane.seal();
+        }
+    }
+
+    /// An instance trapped, ran out of time or was stopped, in a callback of a stream.
+    pub(crate) fn fail(
+        &mut self,
+        key: StreamKey,
+        index: usize,
+        callback: &'static str,
+        error: &wasmtime::Error,
+    ) {
+        let Some(stream) = self.stream(key) else { return };
+        let plugin = stream.chain.as_ref().and_then(|chain| chain.plugins().get(index)).cloned();
+        let Some(filter) = stream.filters.get(index) else { return };
+        let (vm, generation) = (filter.vm, filter.generation);
+        let policy = plugin.as_ref().map_or(FailurePolicy::Closed, |plugin| plugin.config().failure);
+        let name = plugin.as_ref().map_or("", |plugin| plugin.name());
+        tracing::error!(plugin = name, callback, stream = key.index(), "a plugin failed: {error:?}");
+        self.fail_vm(vm, generation, policy);
+    }
+
+    /// Drops a failed instance and gives each of its streams the policy.
+    pub(crate) fn fail_vm(&mut self, vm: usize, generation: u64, policy: FailurePolicy) {
+        let Some(slot) = self.vms.get_mut(vm).filter(|slot| slot.generation == generation) else { return };
+        slot.drop_instance(Self::reloads(policy));
+        self.apply_failure(vm, generation);
+    }
+
+    /// Gives each stream of an instance that is gone its policy, once.
+    pub(crate) fn apply_failure(&mut self, vm: usize, generation: u64) {
+        let lost = |stream: &HttpStream| {
+            stream.filters.iter().any(|filter| filter.alive && (filter.vm, filter.generation) == (vm, generation))
+        };
+        self.deferred.retain(|deferred| (deferred.vm, deferred.generation) != (vm, generation));
+        let affected: Vec<StreamKey> =
+            self.http.iter().filter(|stream| lost(stream)).filter_map(|stream| stream.key).collect();
+        for key in affected {
+            self.lose_filters(key, vm, generation);
+        }
+    }
+
+    fn lose_filters(&mut self, key: StreamKey, vm: usize, generation: u64) {
+        let Some(stream) = self.stream(key) else { return };
+        let chain = stream.chain.clone();
+        let mut closed_at = None;
+        let mut open = Vec::new();
+        for (index, filter) in stream.filters.iter_mut().enumerate() {
+            if !filter.alive || (filter.vm, filter.generation) != (vm, generation) {
+                continue;
+            }
+            filter.alive = false;
+            filter.lanes.iter_mut().for_each(|lane| lane.bypassed = true);
+            let plugin = chain.as_ref().and_then(|chain| chain.plugins().get(index));
+            match plugin.map(|plugin| plugin.config().failure) {
+                Some(FailurePolicy::Open) => open.push(index),
+                _ => closed_at = closed_at.or(Some(index)),
+            }
+        }
+        if stream.finished {
+            self.drop_deferred_contexts(key);
+        } else if let Some(index) = closed_at {
+            self.respond_or_reset(key, index, unavailable(), ResetReason::PluginFailed);
+        } else {
+            for index in open {
+                for direction in DIRECTIONS {
+                    self.release_all(At { key, index, direction });
+                }
+            }
+        }
+    }
+
+    /// No instance of a plugin can be had for a stream that begins.
+    pub(crate) fn unavailable(&mut self, key: StreamKey, index: usize) {
+        let Some(stream) = self.stream(key) else { return };
+        let plugin = stream.chain.as_ref().and_then(|chain| chain.plugins().get(index)).cloned();
+        if let Some(filter) = stream.filters.get_mut(index) {
+            filter.lanes.iter_mut().for_each(|lane| lane.bypassed = true);
+        }
+        if plugin.is_none_or(|plugin| plugin.config().failure != FailurePolicy::Open) {
+            self.respond_or_reset(key, index, unavailable(), ResetReason::PluginFailed);
+        }
+    }
+}
+
+/// The answer to a stream whose plugin failed.
+fn unavailable() -> LocalResponse {
+    LocalResponse::text(503, "Service Unavailable\n")
+}

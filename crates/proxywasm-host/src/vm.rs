@@ -1,0 +1,134 @@
+//! The instances of a worker, and how failed ones are replaced.
+
+use crate::config::{FailurePolicy, InstanceStrategy};
+use crate::host::Host;
+use crate::instance::{Instance, Root};
+use crate::plugin::Plugin;
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, Instant};
+
+/// A place for one instance and those that replace it.
+pub(crate) struct Vm {
+    pub(crate) instance: Option<Instance>,
+    /// Counts the instances that were here; contexts live in one of them.
+    pub(crate) generation: u64,
+    /// No instance is made before.
+    not_before: Option<Instant>,
+    /// Starts that failed in a row.
+    failed_starts: u32,
+    /// The instance is for one stream only.
+    pub(crate) transient: bool,
+}
+
+/// A plugin in an instance that runs.
+pub(crate) struct Running {
+    pub(crate) vm: usize,
+    pub(crate) generation: u64,
+    pub(crate) root: Root,
+}
+
+/// The time after which a plugin with [`FailurePolicy::Reload`] is started again, and one that failed to start is tried again.
+const BACK_OFF: Duration = Duration::from_secs(1);
+/// The longest time between two tries.
+const MAX_BACK_OFF: Duration = Duration::from_secs(60);
+
+impl Vm {
+    fn new(transient: bool) -> Self {
+        Self { instance: None, generation: 0, not_before: None, failed_starts: 0, transient }
+    }
+
+    /// Drops the instance. With `reload`, the next one is made no sooner than the back-off tells.
+    pub(crate) fn drop_instance(&mut self, reload: bool) {
+        self.instance = None;
+        self.generation += 1;
+        if reload {
+            self.not_before = Some(Instant::now() + jittered(BACK_OFF));
+        }
+    }
+
+    fn start_failed(&mut self) {
+        self.instance = None;
+        self.generation += 1;
+        let delay = BACK_OFF.saturating_mul(1 << self.failed_starts.min(6)).min(MAX_BACK_OFF);
+        self.failed_starts += 1;
+        self.not_before = Some(Instant::now() + jittered(delay));
+    }
+}
+
+impl Host {
+    /// A running instance for a new stream of a plugin, started if need be; `None` while it cannot be had.
+    pub(crate) fn running(&mut self, plugin: &Plugin) -> Option<Running> {
+        let vm = match plugin.config().instances {
+            InstanceStrategy::Shared => match self.vm_by_key.get(&plugin.vm_key()) {
+                Some(vm) => *vm,
+                None => {
+                    let vm = self.add_vm(false);
+                    self.vm_by_key.insert(plugin.vm_key(), vm);
+                    vm
+                }
+            },
+            InstanceStrategy::FreshPerStream => self.add_vm(true),
+        };
+        let log = &self.log;
+        let slot = self.vms.get_mut(vm)?;
+        if let Some(root) = slot.instance.as_ref().and_then(|instance| instance.root(plugin)) {
+            return Some(Running { vm, generation: slot.generation, root });
+        }
+        if slot.instance.is_none() && slot.not_before.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        let instance = match slot.instance.take() {
+            Some(instance) => Ok(instance),
+            None => Instance::new(plugin, log),
+        };
+        let started = instance.and_then(|mut instance| Ok((instance.start_plugin(plugin)?, instance)));
+        match started {
+            Ok((root, instance)) => {
+                (slot.failed_starts, slot.not_before) = (0, None);
+                slot.instance = Some(instance);
+                let generation = slot.generation;
+                self.collect_effects(vm);
+                Some(Running { vm, generation, root })
+            }
+            Err(error) => {
+                tracing::error!(plugin = plugin.name(), "an instance cannot be started: {error}");
+                // Other plugins of the instance lose it too: their streams get their policy.
+                let generation = slot.generation;
+                slot.start_failed();
+                if slot.transient {
+                    self.free_vm(vm);
+                }
+                self.apply_failure(vm, generation);
+                None
+            }
+        }
+    }
+
+    /// Gives the place of an instance that served one stream to another.
+    pub(crate) fn free_vm(&mut self, vm: usize) {
+        if let Some(slot) = self.vms.get_mut(vm).filter(|slot| slot.transient) {
+            slot.drop_instance(false);
+            slot.not_before = None;
+            self.free_vms.push(vm);
+        }
+    }
+
+    /// Whether a fresh instance waits for the back-off.
+    pub(crate) fn reloads(policy: FailurePolicy) -> bool {
+        policy == FailurePolicy::Reload
+    }
+
+    fn add_vm(&mut self, transient: bool) -> usize {
+        if transient && let Some(vm) = self.free_vms.pop() {
+            return vm;
+        }
+        self.vms.push(Vm::new(transient));
+        self.vms.len() - 1
+    }
+}
+
+/// A duration between once and one and a half times `base`, so that workers and processes do not start together.
+fn jittered(base: Duration) -> Duration {
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    base + base.mul_f64((random % 1000) as f64 / 2000.0)
+}
