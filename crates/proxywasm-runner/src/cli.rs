@@ -1,0 +1,251 @@
+//! The command line.
+
+use crate::config::ConfigFile;
+use crate::inspect::Inspection;
+use crate::log::{self, LogOptions, RateLimited};
+use crate::runner::Runner;
+use crate::settings::{self, AcceptMode, ListenerSettings, Settings};
+use crate::shutdown;
+use crate::upstream::UpstreamTarget;
+use anyhow::Context;
+use bytes::Bytes;
+use clap::{Args, Parser, Subcommand};
+use proxywasm_host::{Engine, EngineSettings, LogSink, Plugin, PluginConfig};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The arguments of `proxywasm`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "proxywasm",
+    version,
+    about = "A reverse proxy that runs Proxy-Wasm plugins in its own process"
+)]
+pub struct Arguments {
+    /// What is logged, as in the environment variable RUST_LOG, which this overrides: `info`, `debug,hyper=warn`,
+    /// `warn,proxywasm::plugin=trace`
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves what a YAML file configures
+    Serve {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Serves one plugin, without a configuration file
+    Run(RunArguments),
+    /// Tells what a plugin is, what it imports and exports, and whether this host runs it
+    Inspect {
+        /// The plugin
+        #[arg(value_name = "PLUGIN.wasm")]
+        plugin: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// The plugin; several make a chain in this order
+    #[arg(long, value_name = "PLUGIN.wasm", required = true)]
+    plugin: Vec<PathBuf>,
+    /// The configuration of each plugin in turn: a text, or @FILE for what is in a file
+    #[arg(long, value_name = "TEXT|@FILE")]
+    config: Vec<String>,
+    /// The name of each plugin in turn, for logs and properties; by default that of its file
+    #[arg(long)]
+    name: Vec<String>,
+    /// Which plugin of a module that holds several, for each in turn
+    #[arg(long)]
+    root_id: Vec<String>,
+    /// Where requests go: `echo` answers with what it got
+    #[arg(long, value_name = "URL|echo", default_value = "echo")]
+    upstream: UpstreamTarget,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Threads that serve; by default as many as the machine lets this process use
+    #[arg(long)]
+    workers: Option<NonZeroUsize>,
+}
+
+// === impl Arguments ===
+
+impl Arguments {
+    /// Does what they ask. Errors go to standard error.
+    pub fn run(self) -> ExitCode {
+        let done = match &self.command {
+            Command::Serve { file } => self.serve(file),
+            Command::Run(arguments) => self.run_plugins(arguments),
+            Command::Inspect { plugin, json } => inspect(plugin, *json),
+        };
+        done.unwrap_or_else(|error| {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        })
+    }
+
+    fn serve(&self, file: &std::path::Path) -> anyhow::Result<ExitCode> {
+        let config = ConfigFile::read(file)?;
+        let options = config.log_options();
+        self.start_log(&options)?;
+        let engine = Engine::new(EngineSettings::default())?;
+        let settings = config.build(&engine, &start_sink(&options))?;
+        serve(settings, &options)
+    }
+
+    fn run_plugins(&self, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+        let options = LogOptions::default();
+        self.start_log(&options)?;
+        let engine = Engine::new(EngineSettings::default())?;
+        let plugins = arguments.plugins(&engine, &start_sink(&options))?;
+        let listener = ListenerSettings {
+            upstream: arguments.upstream.clone(),
+            ..ListenerSettings::new(arguments.listen, AcceptMode::PerWorker, plugins)
+        };
+        let workers = arguments.workers.unwrap_or_else(settings::default_workers);
+        serve(
+            Settings {
+                workers,
+                listeners: vec![listener],
+                engine,
+            },
+            &options,
+        )
+    }
+
+    fn start_log(&self, options: &LogOptions) -> anyhow::Result<()> {
+        let environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+        let filter = self
+            .log
+            .as_ref()
+            .or(environment.as_ref())
+            .unwrap_or(&options.filter);
+        log::start(filter).with_context(|| format!("`{filter}` is no log filter"))
+    }
+}
+
+// === impl RunArguments ===
+
+impl RunArguments {
+    fn plugins(&self, engine: &Engine, log: &Arc<dyn LogSink>) -> anyhow::Result<Vec<Plugin>> {
+        for (given, option) in [
+            (&self.config, "--config"),
+            (&self.name, "--name"),
+            (&self.root_id, "--root-id"),
+        ] {
+            anyhow::ensure!(
+                given.len() <= self.plugin.len(),
+                "there are more {option} than --plugin"
+            );
+        }
+        let mut plugins = Vec::new();
+        for (index, path) in self.plugin.iter().enumerate() {
+            let file_name = || {
+                path.file_stem()
+                    .map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy())
+            };
+            let name = self
+                .name
+                .get(index)
+                .cloned()
+                .unwrap_or_else(|| file_name().into_owned());
+            let config = PluginConfig {
+                configuration: configuration(self.config.get(index).map_or("", String::as_str))?,
+                root_id: self.root_id.get(index).cloned().unwrap_or_default(),
+                ..PluginConfig::new(name)
+            };
+            plugins.push(Plugin::new(
+                engine,
+                settings::load_code(engine, path)?,
+                config,
+                log,
+            )?);
+        }
+        Ok(plugins)
+    }
+}
+
+fn configuration(argument: &str) -> anyhow::Result<Bytes> {
+    match argument.strip_prefix('@') {
+        Some(file) => {
+            let bytes =
+                std::fs::read(file).with_context(|| format!("cannot read the configuration {file}"))?;
+            Ok(bytes.into())
+        }
+        None => Ok(Bytes::copy_from_slice(argument.as_bytes())),
+    }
+}
+
+/// The log of the throw-away instances that plugins are proved on.
+fn start_sink(options: &LogOptions) -> Arc<dyn LogSink> {
+    Arc::new(RateLimited::tracing(options))
+}
+
+/// Runs until a signal comes.
+fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
+    let listeners = settings.listeners.clone();
+    let workers = settings.workers;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let runner = Runner::start(settings, options)?;
+    announce(runner.addresses(), &listeners, workers);
+    let signal = runtime.block_on(shutdown::signalled())?;
+    tracing::info!("{signal}: stopping");
+    runner.shut_down();
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what serves where, on standard output whatever the log filter is.
+fn announce(addresses: &[SocketAddr], listeners: &[ListenerSettings], workers: NonZeroUsize) {
+    let mut out = std::io::stdout().lock();
+    for (address, listener) in addresses.iter().zip(listeners) {
+        // Nobody may be reading.
+        let _ = writeln!(
+            out,
+            "listening on http://{address}, {workers} workers, upstream: {}",
+            listener.upstream
+        );
+        for plugin in listener.chain.plugins() {
+            let _ = writeln!(out, "  plugin {}: {}", plugin.name(), plugin.code().abi());
+        }
+        if listener.chain.plugins().is_empty() {
+            let _ = writeln!(out, "  no plugins");
+        }
+    }
+    let _ = out.flush();
+}
+
+fn inspect(path: &std::path::Path, json: bool) -> anyhow::Result<ExitCode> {
+    let code = std::fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))?;
+    let engine = Engine::new(EngineSettings {
+        ticker: false,
+        ..EngineSettings::default()
+    })?;
+    let inspection = Inspection::of(&engine, &code);
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &inspection)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{inspection}")?;
+    }
+    Ok(if inspection.runs() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,247 @@
+//! The configuration file: YAML, read and validated whole before anything is bound.
+//!
+//! ```yaml
+//! workers: 2                     # threads that serve; default: as many as the machine lets this process use
+//!
+//! log:
+//!   filter: info                 # as the environment variable RUST_LOG, which comes first; `--log` comes before both
+//!   plugin_messages: 100         # a second, for each plugin and worker; what is more is dropped and counted; 0 for no limit
+//!
+//! listeners:
+//!   - address: 127.0.0.1:8080    # required
+//!     accept: per_worker         # per_worker (SO_REUSEPORT) or one_acceptor (hands to the least loaded worker)
+//!     plugins: [headers]         # the filter chain: in this order for requests, the other way round for responses; default: none
+//!     upstream: http://127.0.0.1:9000   # or `echo`, the default: answers with what it got
+//!     connect_timeout: 5s        # then the client gets 504
+//!
+//! plugins:
+//!   - name: headers              # required; names the plugin in chains, logs and the property `plugin_name`
+//!     file: headers.wasm         # required; relative to this file
+//!     configuration: |           # text as it is; a mapping or list becomes compact JSON
+//!       x-added: yes
+//!     # configuration_base64: AAECAw==   # instead, for bytes
+//!     vm_configuration: ""       # configuration of the instance, for ABI 0.2.1 and older
+//!     root_id: ""                # which plugin of a module that holds several
+//!     vm_id: ""                  # plugins with one vm_id and otherwise equal settings share an instance
+//!     environment: { KEY: value }   # what the plugin reads through WASI; default: nothing
+//!     allowed_hostcalls: [log]   # default: all
+//!     callbacks_off: [response_body]   # callbacks not to call although exported: (request|response)_(headers|body|trailers|metadata)
+//!     log_level: info            # trace, debug, info, warn, error, critical
+//!     failure: closed            # when its instance fails: closed (503), open (go on without) or reload (503, restart no sooner than a second)
+//!     instances: shared          # shared (one a worker) or fresh_per_stream
+//!     headers_pause: stop_all    # ABI 0.2.1 and older: a pause in the headers callback stops the whole message (stop_all) or
+//!                                # the headers alone, and the body is delivered (hold_headers)
+//!     limits:
+//!       held_body: 1 MiB         # of a body, held while it pauses or waits
+//!       written_body: 64 MiB     # to which it may grow a body
+//!       argument: 64 MiB         # of one hostcall's arguments
+//!       headers: 16384           # pairs in a map
+//!       header_bytes: 1 MiB      # of all keys and values in a map
+//!       properties: 256 KiB      # of all properties it set
+//!       handles: 4096            # of each kind
+//!       memory: 256 MiB          # of its instance
+//!       table_elements: 100000   # of its instance
+//!     deadlines:
+//!       callback: 200ms          # processor time of one callback
+//!       start: 10s               # processor time of its start
+//! ```
+
+mod diagnostic;
+mod listener;
+mod plugin;
+mod units;
+
+pub use diagnostic::Diagnostic;
+
+use crate::log::LogOptions;
+use crate::settings::{ListenerSettings, Settings};
+use listener::ListenerEntry;
+use plugin::PluginEntry;
+use proxywasm_host::LogSink;
+use proxywasm_host::{Engine, Plugin};
+use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A configuration file that was read; nothing is compiled or bound yet.
+#[derive(Debug)]
+pub struct ConfigFile {
+    path: PathBuf,
+    text: String,
+    root: Root,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Root {
+    workers: Option<NonZeroUsize>,
+    #[serde(default)]
+    log: LogEntry,
+    listeners: Spanned<Vec<ListenerEntry>>,
+    #[serde(default)]
+    plugins: Vec<PluginEntry>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogEntry {
+    filter: Option<Spanned<String>>,
+    plugin_messages: Option<u32>,
+}
+
+// === impl ConfigFile ===
+
+impl ConfigFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, is not YAML, or has a field that is unknown, missing or of the wrong type.
+    pub fn read(path: &Path) -> Result<Self, Diagnostic> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Diagnostic::whole(path, format!("cannot read the configuration: {error}")))?;
+        Self::parse(path, text)
+    }
+
+    /// Reads a text; `path` is for messages, and the folder that plugin files are relative to.
+    ///
+    /// # Errors
+    /// As of [`ConfigFile::read`].
+    pub fn parse(path: &Path, text: String) -> Result<Self, Diagnostic> {
+        let root: Root =
+            serde_saphyr::from_str(&text).map_err(|error| Diagnostic::from_yaml(path, &text, &error))?;
+        let file = Self {
+            path: path.to_owned(),
+            text,
+            root,
+        };
+        file.check()?;
+        Ok(file)
+    }
+
+    /// What it says about the log.
+    pub fn log_options(&self) -> LogOptions {
+        let mut options = LogOptions::default();
+        if let Some(filter) = &self.root.log.filter {
+            options.filter.clone_from(&filter.value);
+        }
+        if let Some(rate) = self.root.log.plugin_messages {
+            options.plugin_messages = rate;
+        }
+        options
+    }
+
+    /// Compiles the plugins, starts each on a throw-away instance, and puts everything together.
+    ///
+    /// # Errors
+    /// A plugin's file cannot be read, is no plugin that this host runs, or does not start.
+    pub fn build(&self, engine: &Engine, log: &Arc<dyn LogSink>) -> Result<Settings, Diagnostic> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut codes = HashMap::new();
+        let mut plugins: HashMap<&str, Plugin> = HashMap::new();
+        for entry in &self.root.plugins {
+            let file = folder.join(&entry.file.value);
+            let code = match codes.get(&file) {
+                Some(code) => Arc::clone(code),
+                None => {
+                    let code = crate::settings::load_code(engine, &file)
+                        .map_err(|error| self.at(entry.file.referenced, error.to_string()))?;
+                    codes.insert(file, Arc::clone(&code));
+                    code
+                }
+            };
+            let config = entry
+                .to_config()
+                .map_err(|(location, message)| self.at(location, message))?;
+            let plugin = Plugin::new(engine, code, config, log)
+                .map_err(|error| self.at(entry.name.referenced, error.to_string()))?;
+            plugins.insert(&entry.name.value, plugin);
+        }
+        let listeners = self.root.listeners.value.iter().map(|entry| {
+            // `check` saw that all are there.
+            let chain = entry
+                .plugins
+                .iter()
+                .filter_map(|name| plugins.get(name.value.as_str()).cloned());
+            ListenerSettings {
+                upstream: entry.upstream_target(),
+                ..ListenerSettings::new(entry.address.value, entry.accept.into(), chain.collect())
+            }
+        });
+        Ok(Settings {
+            workers: self.root.workers.unwrap_or_else(crate::settings::default_workers),
+            listeners: listeners.collect(),
+            engine: engine.clone(),
+        })
+    }
+
+    /// What types cannot say.
+    fn check(&self) -> Result<(), Diagnostic> {
+        let root = &self.root;
+        if let Some(filter) = &root.log.filter
+            && let Err(error) = crate::log::parse_filter(&filter.value)
+        {
+            return Err(self.at(filter.referenced, error.to_string()));
+        }
+        if root.listeners.value.is_empty() {
+            return Err(self.at(
+                root.listeners.referenced,
+                "no listener is configured; at least one is needed",
+            ));
+        }
+        for (index, entry) in root.plugins.iter().enumerate() {
+            let others = root.plugins.iter().take(index);
+            if entry.name.value.is_empty() {
+                return Err(self.at(entry.name.referenced, "a plugin needs a name"));
+            }
+            if others
+                .into_iter()
+                .any(|other| other.name.value == entry.name.value)
+            {
+                let message = format!(
+                    "two plugins are called `{}`; names have to differ",
+                    entry.name.value
+                );
+                return Err(self.at(entry.name.referenced, message));
+            }
+            entry
+                .to_config()
+                .map_err(|(location, message)| self.at(location, message))?;
+        }
+        for (index, entry) in root.listeners.value.iter().enumerate() {
+            let mut others = root.listeners.value.iter().take(index);
+            if entry.address.value.port() != 0
+                && others.any(|other| other.address.value == entry.address.value)
+            {
+                let message = format!("two listeners have the address {}", entry.address.value);
+                return Err(self.at(entry.address.referenced, message));
+            }
+            for name in &entry.plugins {
+                if !root.plugins.iter().any(|plugin| plugin.name.value == name.value) {
+                    return Err(self.at(name.referenced, self.unknown_plugin(&name.value)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown_plugin(&self, name: &str) -> String {
+        let known: Vec<String> = self
+            .root
+            .plugins
+            .iter()
+            .map(|plugin| format!("`{}`", plugin.name.value))
+            .collect();
+        if known.is_empty() {
+            format!("no plugin is called `{name}`; define it under `plugins`")
+        } else {
+            format!("no plugin is called `{name}`; defined are {}", known.join(", "))
+        }
+    }
+
+    fn at(&self, location: Location, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::at(&self.path, &self.text, location, message)
+    }
+}

@@ -1,0 +1,211 @@
+//! One stream from its request head to its last byte.
+//!
+//! Three places take turns, none of which needs a task or a channel of its own:
+//! - [`serve`] runs in the task of the client's connection until the response head is known;
+//! - [`ResponseBody`] is polled by that task afterwards, as fast as the client reads;
+//! - [`FilteredRequestBody`] is polled by the task of the upstream's connection, as fast as the upstream reads.
+//!
+//! They share an [`Exchange`]. Whoever is polled takes what plugins let through in its direction; if there is nothing and the
+//! plugins want more, it reads from the other side and enters them. What that brings for the other direction wakes its taker.
+//! So no byte is read that nobody wants, and a client that leaves takes its stream with it.
+
+mod exchange;
+mod lane;
+mod linger;
+mod request_body;
+mod response_body;
+mod trailers;
+
+pub(crate) use exchange::{Aborted, Exchange};
+pub(crate) use request_body::FilteredRequestBody;
+pub(crate) use response_body::ResponseBody;
+
+use crate::message::{self, Refusal};
+use crate::properties::{ConnectionProperties, SharedProperties, StreamProperties};
+use crate::upstream::{self, Upstream, UpstreamError};
+use crate::worker::Worker;
+use bytes::Bytes;
+use exchange::Driver;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode, request, response};
+use http_body::Body;
+use hyper::body::Incoming;
+use proxywasm_host::FilterChain;
+use response_body::FilteredResponseBody;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use trailers::Announced;
+
+/// What one worker does with the requests of one listener.
+pub(crate) struct Route {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) chain: FilterChain,
+    pub(crate) upstream: Upstream,
+}
+
+/// Answers a request.
+///
+/// # Errors
+/// The connection has to be closed without a response.
+pub(crate) async fn serve(
+    route: &Route,
+    connection: &Arc<ConnectionProperties>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Aborted> {
+    let (mut head, body) = request.into_parts();
+    let version = head.version;
+    let method = head.method.clone();
+    let received = match message::receive_request(&mut head) {
+        Ok(received) => received,
+        Err(refusal) => return Ok(refuse(refusal)),
+    };
+    if route.chain.plugins().is_empty() {
+        return Ok(pass(route, head, &method, body).await);
+    }
+
+    let properties = Arc::new(StreamProperties::new(Arc::clone(connection), version));
+    let ends = body.is_end_stream();
+    let driver = Driver::open(
+        &route.worker,
+        &route.chain,
+        Box::new(SharedProperties(Arc::clone(&properties))),
+        (!ends).then_some(body),
+        received.expects_continue,
+    );
+    driver.receive_request(head, ends);
+    let exchange = driver.exchange();
+    poll_fn(|context| exchange.poll_heads(context)).await?;
+    if let Some(request) = filtered_request(exchange) {
+        forward(route, exchange, request, &properties).await?;
+    }
+    let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
+    Ok(filtered_response(driver, *head, ends, &method))
+}
+
+/// The request as plugins left it, unless they answer it.
+fn filtered_request(exchange: &Rc<Exchange>) -> Option<Request<upstream::RequestBody>> {
+    let (mut head, ends) = exchange.take_request_head()?;
+    message::send_request(&mut head, ends);
+    let body = if ends {
+        upstream::RequestBody::Empty
+    } else if let Some(rest) = exchange.take_request_rest() {
+        upstream::RequestBody::Full(rest)
+    } else {
+        let announced = Announced::of(&head.headers);
+        upstream::RequestBody::Filtered(FilteredRequestBody::new(Rc::clone(exchange), announced))
+    };
+    Some(Request::from_parts(*head, body))
+}
+
+/// Sends a request, and gives the host the response head or the reason why there is none, unless it answers first.
+async fn forward(
+    route: &Route,
+    exchange: &Exchange,
+    request: Request<upstream::RequestBody>,
+    properties: &StreamProperties,
+) -> Result<(), Aborted> {
+    let mut sending = pin!(route.upstream.send(request, Some(properties)));
+    let sent = poll_fn(|context| match exchange.poll_answered(context) {
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(None)),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        Poll::Pending => sending.as_mut().poll(context).map(|sent| Ok(Some(sent))),
+    });
+    match sent.await? {
+        None => {}
+        Some(Ok(response)) => {
+            let (mut head, body) = response.into_parts();
+            message::receive_response(&mut head);
+            exchange.receive_response(head, body);
+        }
+        Some(Err(error)) => {
+            let (status, text) = explain(&error);
+            exchange.upstream_failed(status, text);
+        }
+    }
+    Ok(())
+}
+
+/// The response as plugins left it.
+fn filtered_response(
+    driver: Driver,
+    mut head: response::Parts,
+    ends: bool,
+    method: &Method,
+) -> Response<ResponseBody> {
+    message::send_response(&mut head, method, ends);
+    let body = if ends {
+        driver.complete();
+        ResponseBody::Empty
+    } else if let Some(rest) = driver.exchange().take_response_rest() {
+        driver.complete();
+        ResponseBody::Full(rest)
+    } else {
+        let announced = Announced::of(&head.headers);
+        ResponseBody::Filtered(FilteredResponseBody::new(driver, announced))
+    };
+    Response::from_parts(head, body)
+}
+
+/// Without plugins: bodies pass as they are.
+async fn pass(
+    route: &Route,
+    mut head: request::Parts,
+    method: &Method,
+    body: Incoming,
+) -> Response<ResponseBody> {
+    let ends = body.is_end_stream();
+    message::send_request(&mut head, ends);
+    let body = if ends {
+        upstream::RequestBody::Empty
+    } else {
+        upstream::RequestBody::Passed(body)
+    };
+    match route.upstream.send(Request::from_parts(head, body), None).await {
+        Ok(response) => {
+            let (mut head, body) = response.into_parts();
+            message::receive_response(&mut head);
+            let ends = body.is_end_stream();
+            message::send_response(&mut head, method, ends);
+            Response::from_parts(
+                head,
+                if ends {
+                    ResponseBody::Empty
+                } else {
+                    ResponseBody::Passed(body)
+                },
+            )
+        }
+        Err(error) => {
+            let (status, text) = explain(&error);
+            text_response(status, text)
+        }
+    }
+}
+
+fn refuse(refusal: Refusal) -> Response<ResponseBody> {
+    text_response(refusal.status(), refusal.text())
+}
+
+/// What the client is told of a failed upstream; the log tells more.
+fn explain(error: &UpstreamError) -> (StatusCode, &'static str) {
+    tracing::warn!("{error}");
+    let status = error.status();
+    let text = match status {
+        StatusCode::GATEWAY_TIMEOUT => "the upstream could not be reached in time\n",
+        _ => "no response can be had from the upstream\n",
+    };
+    (status, text)
+}
+
+fn text_response(status: StatusCode, text: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Full(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}

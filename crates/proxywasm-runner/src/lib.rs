@@ -1,0 +1,57 @@
+//! `proxywasm-runner`: the reference runner of [`proxywasm_host`]: a reverse proxy for HTTP/1.1 that runs Proxy-Wasm plugins in
+//! its own process. The binary is called `proxywasm`; this library is what it is made of, for tests and programs that start a
+//! runner themselves.
+//!
+//! Each worker is a thread with its own event loop, its own plugin instances and its own connections to upstreams; a request
+//! never leaves its thread. [`config`] describes the configuration file, `driver` how a stream moves.
+//!
+//! It is no library to build another proxy on: that is `proxywasm-host`. It speaks neither TLS nor HTTP/2 yet, and balances no
+//! load.
+//!
+//! # Example
+//!
+//! A runner without plugins before the built-in echo, on a port that the system chooses:
+//!
+//! ```
+//! use proxywasm_runner::{AcceptMode, ListenerSettings, LogOptions, Runner, Settings};
+//! use std::io::{Read, Write};
+//! use std::num::NonZeroUsize;
+//!
+//! let engine = proxywasm_host::Engine::new(Default::default())?;
+//! let listener = ListenerSettings::new("127.0.0.1:0".parse()?, AcceptMode::PerWorker, Vec::new());
+//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], engine };
+//! let runner = Runner::start(settings, &LogOptions::default())?;
+//!
+//! let mut client = std::net::TcpStream::connect(runner.addresses()[0])?;
+//! client.write_all(b"GET /hello HTTP/1.1\r\nhost: example.test\r\nconnection: close\r\n\r\n")?;
+//! let mut response = String::new();
+//! client.read_to_string(&mut response)?;
+//! assert!(response.starts_with("HTTP/1.1 200 OK\r\n"));
+//! assert!(response.contains("GET /hello HTTP/1.1\n"));
+//! runner.shut_down();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+mod driver;
+pub mod inspect;
+mod listen;
+mod log;
+mod message;
+mod properties;
+mod runner;
+mod server;
+mod settings;
+mod shutdown;
+mod upstream;
+mod worker;
+
+pub use listen::ListenError;
+pub use log::{LogOptions, RateLimited, parse_filter};
+pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
+pub use settings::{AcceptMode, CodeError, ListenerSettings, Settings, default_workers, load_code};
+pub use upstream::{
+    ConnectError, DEFAULT_CONNECT_TIMEOUT, HttpTarget, TargetError, UpstreamError, UpstreamTarget,
+};

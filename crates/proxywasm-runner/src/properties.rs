@@ -1,0 +1,125 @@
+//! What plugins can ask about a connection: the properties that only the proxy knows.
+
+use proxywasm_host::{PropertyPath, PropertySource, PropertyValue};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+/// A connection of a client.
+#[derive(Debug)]
+pub(crate) struct ConnectionProperties {
+    id: u64,
+    source: SocketAddr,
+    destination: SocketAddr,
+}
+
+/// A stream on a connection.
+#[derive(Debug)]
+pub(crate) struct StreamProperties {
+    connection: Arc<ConnectionProperties>,
+    protocol: &'static str,
+    received: SystemTime,
+    upstream: OnceLock<SocketAddr>,
+}
+
+/// [`StreamProperties`] as a plugin's host asks them.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedProperties(pub(crate) Arc<StreamProperties>);
+
+// === impl ConnectionProperties ===
+
+impl ConnectionProperties {
+    /// A connection from `source`, accepted at `destination`, under an id that no other of this process has.
+    pub(crate) fn new(source: SocketAddr, destination: SocketAddr) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            source,
+            destination,
+        }
+    }
+}
+
+// === impl StreamProperties ===
+
+impl StreamProperties {
+    /// A stream whose head came just now.
+    pub(crate) fn new(connection: Arc<ConnectionProperties>, version: http::Version) -> Self {
+        let protocol = if version == http::Version::HTTP_10 {
+            "HTTP/1.0"
+        } else {
+            "HTTP/1.1"
+        };
+        Self {
+            connection,
+            protocol,
+            received: SystemTime::now(),
+            upstream: OnceLock::new(),
+        }
+    }
+
+    /// The upstream was chosen. The first choice is the one that is told.
+    pub(crate) fn set_upstream(&self, address: SocketAddr) {
+        let _ = self.upstream.set(address);
+    }
+}
+
+impl PropertySource for SharedProperties {
+    fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue> {
+        let StreamProperties {
+            connection,
+            protocol,
+            received,
+            upstream,
+        } = &*self.0;
+        let address = |address: SocketAddr| Some(address.to_string().into());
+        let port = |address: SocketAddr| Some(PropertyValue::Int(i64::from(address.port())));
+        match path.as_bytes() {
+            b"source\0address" => address(connection.source),
+            b"source\0port" => port(connection.source),
+            b"destination\0address" => address(connection.destination),
+            b"destination\0port" => port(connection.destination),
+            b"upstream\0address" => address(*upstream.get()?),
+            b"upstream\0port" => port(*upstream.get()?),
+            b"connection_id" | b"connection\0id" => Some(PropertyValue::Uint(connection.id)),
+            b"connection\0mtls" => Some(PropertyValue::Bool(false)),
+            b"request\0protocol" => Some((*protocol).into()),
+            b"request\0time" => Some(PropertyValue::Timestamp(*received)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let source: SocketAddr = "192.0.2.1:1000".parse().unwrap();
+        let destination: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+        let connection = Arc::new(ConnectionProperties::new(source, destination));
+        let stream = Arc::new(StreamProperties::new(connection, http::Version::HTTP_10));
+        let properties = SharedProperties(Arc::clone(&stream));
+        let get = |path: &str| properties.property(PropertyPath::new(path.as_bytes()));
+        let table = [
+            ("source\0address", Some("192.0.2.1:1000".into())),
+            ("source\0port", Some(PropertyValue::Int(1000))),
+            ("destination\0address", Some("[2001:db8::1]:80".into())),
+            ("destination\0port", Some(PropertyValue::Int(80))),
+            ("connection\0mtls", Some(PropertyValue::Bool(false))),
+            ("request\0protocol", Some("HTTP/1.0".into())),
+            ("upstream\0address", None),
+            ("source", None),
+            ("nothing", None),
+        ];
+        for (path, expected) in table {
+            assert_eq!(get(path), expected, "{path:?}");
+        }
+        assert!(matches!(get("request\0time"), Some(PropertyValue::Timestamp(_))));
+        assert_eq!(get("connection_id"), get("connection\0id"));
+        stream.set_upstream(destination);
+        assert_eq!(get("upstream\0port"), Some(PropertyValue::Int(80)));
+    }
+}

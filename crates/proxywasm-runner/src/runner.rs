@@ -1,0 +1,302 @@
+//! The threads of a runner.
+
+use crate::driver::Route;
+use crate::listen::{ListenError, Sockets};
+use crate::log::{LogOptions, RateLimited};
+use crate::server::{self, Connections};
+use crate::settings::{AcceptMode, ListenerSettings, Settings};
+use crate::shutdown::{self, Shutdown, Trigger};
+use crate::upstream::Upstream;
+use crate::worker::Worker;
+use proxywasm_host::{Engine, LogSink};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::runtime::{Builder, LocalRuntime};
+use tokio::sync::mpsc;
+
+/// How long requests may go on after a shutdown was asked for.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// How long plugins may put off their end after that.
+const PLUGIN_GRACE: Duration = Duration::from_secs(2);
+
+/// A running proxy: threads that accept and serve. Stops when dropped.
+pub struct Runner {
+    addresses: Vec<SocketAddr>,
+    trigger: Trigger,
+    threads: Vec<JoinHandle<()>>,
+    /// Keeps the time of running plugins; they outlive no runner.
+    _engine: Engine,
+}
+
+/// A runner cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address is taken, or not of this machine.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The operating system gives no thread, or nothing to wait for events with.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[source] io::Error),
+}
+
+/// A connection on its way to a worker.
+struct Handover {
+    listener: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+}
+
+/// A worker as acceptors see it.
+#[derive(Clone)]
+struct Target {
+    connections: mpsc::UnboundedSender<Handover>,
+    load: Arc<AtomicUsize>,
+}
+
+/// What a worker's thread begins with.
+struct WorkerStart {
+    listeners: Vec<ListenerSettings>,
+    /// Sockets of its own, and which listener each is for.
+    sockets: Vec<(usize, TcpListener)>,
+    handovers: mpsc::UnboundedReceiver<Handover>,
+    load: Arc<AtomicUsize>,
+    log: Arc<dyn LogSink>,
+    shutdown: Shutdown,
+}
+
+// === impl Runner ===
+
+impl Runner {
+    /// Binds all addresses, then starts the threads.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or a thread not be started.
+    pub fn start(settings: Settings, log: &LogOptions) -> Result<Self, StartError> {
+        let workers = settings.workers.get();
+        let mut bound = Vec::new();
+        for listener in &settings.listeners {
+            bound.push(Sockets::bind(listener, workers)?);
+        }
+        let (trigger, shutdown) = shutdown::channel();
+        let addresses = bound.iter().map(|sockets| sockets.address).collect();
+        let mut runner = Self {
+            addresses,
+            trigger,
+            threads: Vec::new(),
+            _engine: settings.engine,
+        };
+
+        let mut own: Vec<Vec<(usize, TcpListener)>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut accepted = Vec::new();
+        for (index, (sockets, listener)) in bound.into_iter().zip(&settings.listeners).enumerate() {
+            let sockets = sockets.sockets.into_iter().map(|socket| (index, socket));
+            match listener.accept {
+                AcceptMode::PerWorker => own
+                    .iter_mut()
+                    .zip(sockets)
+                    .for_each(|(own, socket)| own.push(socket)),
+                AcceptMode::OneAcceptor => accepted.extend(sockets),
+            }
+        }
+        let mut targets = Vec::new();
+        for (number, sockets) in own.into_iter().enumerate() {
+            let (connections, handovers) = mpsc::unbounded_channel();
+            let load = Arc::new(AtomicUsize::new(0));
+            targets.push(Target {
+                connections,
+                load: Arc::clone(&load),
+            });
+            let start = WorkerStart {
+                listeners: settings.listeners.clone(),
+                sockets,
+                handovers,
+                load,
+                log: Arc::new(RateLimited::tracing(log)),
+                shutdown: shutdown.clone(),
+            };
+            runner.spawn(format!("worker-{number}"), move || {
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(Default::default())?;
+                Ok(move || work(&runtime, start))
+            })?;
+        }
+        for (listener, socket) in accepted {
+            let (targets, shutdown) = (targets.clone(), shutdown.clone());
+            runner.spawn(format!("acceptor-{listener}"), move || {
+                let runtime = Builder::new_current_thread().enable_all().build()?;
+                Ok(move || runtime.block_on(hand_over(listener, socket, targets, shutdown)))
+            })?;
+        }
+        Ok(runner)
+    }
+
+    /// The addresses it listens on, in the order of the listeners, with the ports that were chosen.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops: no new connections, requests that are under way get [`SHUTDOWN_GRACE`] to end, then plugins end. Returns when all is
+    /// done.
+    pub fn shut_down(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.trigger.request();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a worker panicked");
+            }
+        }
+    }
+
+    /// Starts a thread, and waits until it is known to work or not.
+    fn spawn<W: FnOnce()>(
+        &mut self,
+        name: String,
+        prepare: impl FnOnce() -> io::Result<W> + Send + 'static,
+    ) -> Result<(), StartError> {
+        let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
+        let body = move || match prepare() {
+            Ok(work) => {
+                let _ = ready.send(Ok(()));
+                work();
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(body)
+            .map_err(StartError::Worker)?;
+        self.threads.push(thread);
+        match is_ready.recv() {
+            Ok(result) => result.map_err(StartError::Worker),
+            Err(_) => Err(StartError::Worker(io::Error::other(
+                "it stopped while it started",
+            ))),
+        }
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The life of a worker.
+fn work(runtime: &LocalRuntime, start: WorkerStart) {
+    let WorkerStart {
+        listeners,
+        sockets,
+        mut handovers,
+        load,
+        log,
+        mut shutdown,
+    } = start;
+    runtime.block_on(async {
+        let worker = Worker::new(log);
+        worker.spawn_tasks();
+        let routes: Vec<Rc<Route>> = listeners
+            .iter()
+            .map(|listener| {
+                Rc::new(Route {
+                    worker: Rc::clone(&worker),
+                    chain: listener.chain.clone(),
+                    upstream: Upstream::new(&listener.upstream),
+                })
+            })
+            .collect();
+        let connections = Connections::new(load, shutdown.clone());
+        for (listener, socket) in sockets {
+            let Some(route) = routes.get(listener) else {
+                continue;
+            };
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(socket) => {
+                    tokio::task::spawn_local(Rc::clone(&connections).accept(socket, Rc::clone(route)));
+                }
+                Err(error) => tracing::error!(%error, "a socket cannot be used"),
+            }
+        }
+        {
+            let mut stopped = std::pin::pin!(shutdown.requested());
+            loop {
+                let handover = tokio::select! {
+                    Some(handover) = handovers.recv() => handover,
+                    () = &mut stopped => break,
+                };
+                let Some(route) = routes.get(handover.listener) else {
+                    continue;
+                };
+                match tokio::net::TcpStream::from_std(handover.stream) {
+                    Ok(stream) => connections.serve(stream, handover.peer, route),
+                    Err(error) => tracing::warn!(%error, "an accepted connection cannot be used"),
+                }
+            }
+        }
+        if tokio::time::timeout(SHUTDOWN_GRACE, connections.drained())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = connections.open(),
+                "connections that did not end in time are closed"
+            );
+        }
+        worker.finish_ended();
+        if worker.shut_down() {
+            tokio::time::sleep(PLUGIN_GRACE).await;
+        }
+    });
+}
+
+/// The life of an acceptor.
+async fn hand_over(listener: usize, socket: TcpListener, targets: Vec<Target>, mut shutdown: Shutdown) {
+    let socket = match tokio::net::TcpListener::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(%error, "a socket cannot be used"),
+    };
+    let mut stopped = std::pin::pin!(shutdown.requested());
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = &mut stopped => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                server::rest_after(&error).await;
+                continue;
+            }
+        };
+        let Some(target) = targets
+            .iter()
+            .min_by_key(|target| target.load.load(Ordering::Relaxed))
+        else {
+            return;
+        };
+        match stream.into_std() {
+            Ok(stream) => {
+                target.load.fetch_add(1, Ordering::Relaxed);
+                // A worker that is gone is one that stopped; so does this.
+                let _ = target.connections.send(Handover {
+                    listener,
+                    stream,
+                    peer,
+                });
+            }
+            Err(error) => tracing::warn!(%error, "an accepted connection cannot be handed over"),
+        }
+    }
+}

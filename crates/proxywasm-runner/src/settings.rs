@@ -1,0 +1,100 @@
+//! What a runner is made of: validated, compiled, ready to be bound.
+
+use crate::upstream::UpstreamTarget;
+use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Everything that a [`Runner`](crate::Runner) needs. Its plugins have been compiled and started once.
+pub struct Settings {
+    /// Threads that serve. Each has its own plugin instances.
+    pub workers: NonZeroUsize,
+    /// Where it listens.
+    pub listeners: Vec<ListenerSettings>,
+    /// The engine that the plugins were compiled with.
+    pub engine: Engine,
+}
+
+/// One address to listen on.
+#[derive(Clone)]
+pub struct ListenerSettings {
+    /// The address; port 0 takes any that is free.
+    pub address: SocketAddr,
+    /// How connections come to workers.
+    pub accept: AcceptMode,
+    /// The plugins that requests pass.
+    pub chain: FilterChain,
+    /// Where requests go.
+    pub upstream: UpstreamTarget,
+}
+
+/// How connections come to workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AcceptMode {
+    /// Each worker has a socket of its own on the address, and the kernel spreads connections over them (`SO_REUSEPORT`). The
+    /// cheapest for many short connections.
+    #[default]
+    PerWorker,
+    /// One thread accepts, and hands each connection to the worker that has the fewest. The fairest for few long connections.
+    OneAcceptor,
+}
+
+/// Code of a plugin cannot be used.
+#[derive(Debug, Error)]
+pub enum CodeError {
+    /// The file cannot be read.
+    #[error("cannot read the plugin {}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// It is no plugin that this host can run.
+    #[error("{}: {error}", path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: LoadError,
+    },
+}
+
+// === impl ListenerSettings ===
+
+impl ListenerSettings {
+    /// A listener with a chain, before the built-in echo.
+    pub fn new(address: SocketAddr, accept: AcceptMode, plugins: Vec<Plugin>) -> Self {
+        Self {
+            address,
+            accept,
+            chain: FilterChain::new(plugins),
+            upstream: UpstreamTarget::Echo,
+        }
+    }
+}
+
+/// Reads and compiles the code of a plugin.
+///
+/// # Errors
+/// The file cannot be read, or is no plugin that this host can run.
+pub fn load_code(engine: &Engine, path: &Path) -> Result<Arc<PluginCode>, CodeError> {
+    let bytes = std::fs::read(path).map_err(|error| CodeError::Read {
+        path: path.to_owned(),
+        error,
+    })?;
+    engine.load(&bytes).map_err(|error| CodeError::Load {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// As many workers as the machine and the control group of this process allow to run at once.
+pub fn default_workers() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,50 @@
+//! Stopping: how it is asked for, and how the word gets around.
+
+use std::io;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Asks everyone who has a [`Shutdown`] to stop, at the latest when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Trigger(watch::Sender<bool>);
+
+/// Tells when to stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Shutdown(watch::Receiver<bool>);
+
+/// A trigger and what it triggers.
+pub(crate) fn channel() -> (Trigger, Shutdown) {
+    let (sender, receiver) = watch::channel(false);
+    (Trigger(sender), Shutdown(receiver))
+}
+
+// === impl Trigger ===
+
+impl Trigger {
+    pub(crate) fn request(&self) {
+        let _ = self.0.send(true);
+    }
+}
+
+// === impl Shutdown ===
+
+impl Shutdown {
+    /// Completes when the process, or this runner, is to stop.
+    pub(crate) async fn requested(&mut self) {
+        // An error means that the trigger is gone, which says the same.
+        let _ = self.0.wait_for(|requested| *requested).await;
+    }
+}
+
+/// Completes when the process gets SIGINT (Ctrl-C) or SIGTERM; returns the name of the signal.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub(crate) async fn signalled() -> io::Result<&'static str> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => Ok("SIGINT"),
+        _ = terminate.recv() => Ok("SIGTERM"),
+    }
+}

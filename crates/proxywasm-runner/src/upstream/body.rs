@@ -1,0 +1,106 @@
+//! Bodies on their way to and from an upstream.
+
+use super::echo::EchoBody;
+use super::pool::Lease;
+use crate::driver::FilteredRequestBody;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The body of a request to an upstream.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    Empty,
+    /// All of it, which is less than one could stream.
+    Full(Bytes),
+    /// That of the downstream, which no plugin looks at.
+    Passed(Incoming),
+    /// What plugins let through.
+    Filtered(FilteredRequestBody),
+}
+
+/// The body of a response from an upstream.
+#[derive(Debug)]
+pub(crate) enum ResponseBody {
+    Echo(EchoBody),
+    /// From a connection that others can have afterwards.
+    Pooled(
+        Incoming,
+        #[expect(dead_code, reason = "gives the connection back when dropped")] Lease,
+    ),
+}
+
+/// A boxed error; only its text is used.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+type PolledFrame = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
+// === impl RequestBody ===
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> PolledFrame {
+        let body = self.get_mut();
+        match body {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(data) => {
+                let data = std::mem::take(data);
+                *body = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+            Self::Passed(incoming) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
+            Self::Filtered(filtered) => filtered.poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(data) => data.is_empty(),
+            Self::Passed(incoming) => incoming.is_end_stream(),
+            Self::Filtered(filtered) => filtered.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(data) => SizeHint::with_exact(data.len() as u64),
+            Self::Passed(incoming) => incoming.size_hint(),
+            Self::Filtered(_) => SizeHint::default(),
+        }
+    }
+}
+
+// === impl ResponseBody ===
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> PolledFrame {
+        match self.get_mut() {
+            Self::Echo(body) => Pin::new(body).poll_frame(context),
+            Self::Pooled(incoming, _) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Echo(body) => body.is_end_stream(),
+            Self::Pooled(incoming, _) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Echo(body) => body.size_hint(),
+            Self::Pooled(incoming, _) => incoming.size_hint(),
+        }
+    }
+}

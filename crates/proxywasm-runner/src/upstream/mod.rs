@@ -1,0 +1,185 @@
+//! Where requests go: a server over HTTP/1.1, or the built-in echo.
+
+mod body;
+mod connect;
+mod echo;
+mod pool;
+
+pub(crate) use body::{BoxError, RequestBody, ResponseBody};
+pub use connect::ConnectError;
+
+use crate::properties::StreamProperties;
+use http::{Request, Response, StatusCode};
+use pool::Pool;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long a connection may take to be made unless configured otherwise.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the requests of a listener go. In configuration `echo` or `http://HOST[:PORT]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamTarget {
+    /// The built-in upstream: a request without a body is answered with its head as text, another with its body.
+    Echo,
+    /// A server.
+    Http(HttpTarget),
+}
+
+/// A server that speaks HTTP/1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpTarget {
+    /// Its name or address, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+}
+
+/// A text is no upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{text}` is no upstream: {reason}; write `echo` or `http://HOST[:PORT]`")]
+pub struct TargetError {
+    text: String,
+    reason: &'static str,
+}
+
+/// No response can be had from the upstream.
+#[derive(Debug, Error)]
+pub enum UpstreamError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It broke before a response head came.
+    #[error(
+        "the upstream closed the connection, or sent no HTTP, before its response head was complete: {0}"
+    )]
+    Exchange(#[source] hyper::Error),
+}
+
+/// The upstream of a listener, as one worker has it.
+pub(crate) enum Upstream {
+    Echo,
+    Http(Pool),
+}
+
+// === impl UpstreamTarget ===
+
+impl FromStr for UpstreamTarget {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let error = |reason| TargetError {
+            text: text.to_owned(),
+            reason,
+        };
+        if text == "echo" {
+            return Ok(Self::Echo);
+        }
+        let uri: http::Uri = text.parse().map_err(|_| error("it is no URL"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(error("TLS to upstreams is not supported")),
+            _ => return Err(error("it lacks the scheme `http://`")),
+        }
+        if !matches!(uri.path_and_query().map(|path| path.as_str()), None | Some("/")) {
+            return Err(error("it has a path; requests keep theirs"));
+        }
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err(error("it has a user name"));
+        }
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or_else(|| error("it lacks a host"))?;
+        Ok(Self::Http(HttpTarget {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+        }))
+    }
+}
+
+impl fmt::Display for UpstreamTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Echo => f.write_str("the built-in echo"),
+            Self::Http(target) if target.host.contains(':') => {
+                write!(f, "http://[{}]:{}", target.host, target.port)
+            }
+            Self::Http(target) => write!(f, "http://{}:{}", target.host, target.port),
+        }
+    }
+}
+
+// === impl UpstreamError ===
+
+impl UpstreamError {
+    /// The status that the client gets for it.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Connect(ConnectError::Timeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    pub(crate) fn new(target: &UpstreamTarget) -> Self {
+        match target {
+            UpstreamTarget::Echo => Self::Echo,
+            UpstreamTarget::Http(target) => Self::Http(Pool::new(target.clone())),
+        }
+    }
+
+    /// Sends a request and waits for the head of the response. To drop the future is to cancel the request.
+    pub(crate) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        properties: Option<&StreamProperties>,
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
+        match self {
+            Self::Echo => Ok(echo::respond(request).map(ResponseBody::Echo)),
+            Self::Http(pool) => pool.send(request, properties).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        let http = |host: &str, port| {
+            Some(UpstreamTarget::Http(HttpTarget {
+                host: host.to_owned(),
+                port,
+                connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            }))
+        };
+        let table = [
+            ("echo", Some(UpstreamTarget::Echo)),
+            ("http://127.0.0.1:9000", http("127.0.0.1", 9000)),
+            ("http://example.test/", http("example.test", 80)),
+            ("http://[::1]:81", http("::1", 81)),
+            ("https://example.test", None),
+            ("http://example.test/path", None),
+            ("http://user@example.test", None),
+            ("127.0.0.1:9000", None),
+            ("localhost", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(text.parse().ok(), expected, "{text:?}");
+        }
+    }
+}

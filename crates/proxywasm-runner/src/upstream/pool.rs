@@ -1,0 +1,187 @@
+//! The connections of one worker to one upstream.
+//!
+//! A connection serves one request at a time. It is leased with the request, given back when the response body is dropped, and
+//! taken again only if it is ready by then. Nothing here crosses a thread, so bodies need not either.
+
+use super::body::{RequestBody, ResponseBody};
+use super::connect::{ConnectError, connect};
+use super::{HttpTarget, UpstreamError};
+use crate::properties::StreamProperties;
+use http::{Request, Response, request};
+use http_body::Body;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+/// Connections that are kept for later requests.
+const MAX_IDLE: usize = 256;
+
+/// How long they are kept: less than the minute or more after which servers close them, so that few requests meet a closing one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// The connections to one upstream.
+pub(crate) struct Pool {
+    target: HttpTarget,
+    idle: Rc<Idle>,
+}
+
+/// A connection whose response body is being read. Dropping it gives the connection back.
+pub(crate) struct Lease {
+    /// There until the lease is dropped.
+    connection: Option<Connection>,
+    idle: Weak<Idle>,
+}
+
+/// The longest unused first.
+type Idle = RefCell<VecDeque<(Instant, Connection)>>;
+
+struct Connection {
+    sender: SendRequest<RequestBody>,
+    address: SocketAddr,
+}
+
+/// Why a request failed, and the request itself if none of it was sent.
+type SendError = (hyper::Error, Option<Request<RequestBody>>);
+
+// === impl Pool ===
+
+impl Pool {
+    pub(crate) fn new(target: HttpTarget) -> Self {
+        Self {
+            target,
+            idle: Rc::default(),
+        }
+    }
+
+    /// Sends a request and waits for the response head.
+    ///
+    /// A kept connection may turn out to be closed. What was not sent on it goes out on a new one; so does what was sent if it can
+    /// be repeated: a request without a body whose method is idempotent.
+    pub(super) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        properties: Option<&StreamProperties>,
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
+        let Some(connection) = self.take_idle() else {
+            return self.send_on_new(request, properties).await;
+        };
+        let repeatable = repeatable(&request);
+        match self.send_on(connection, request, properties).await {
+            Ok(response) => Ok(response),
+            Err((_, Some(unsent))) => self.send_on_new(unsent, properties).await,
+            Err((error, None)) => match repeatable {
+                Some(head) if error.is_incomplete_message() || error.is_canceled() => {
+                    self.send_on_new(Request::from_parts(head, RequestBody::Empty), properties)
+                        .await
+                }
+                _ => Err(UpstreamError::Exchange(error)),
+            },
+        }
+    }
+
+    async fn send_on_new(
+        &self,
+        request: Request<RequestBody>,
+        properties: Option<&StreamProperties>,
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
+        let connection = self.connect().await?;
+        self.send_on(connection, request, properties)
+            .await
+            .map_err(|(error, _)| UpstreamError::Exchange(error))
+    }
+
+    async fn send_on(
+        &self,
+        mut connection: Connection,
+        request: Request<RequestBody>,
+        properties: Option<&StreamProperties>,
+    ) -> Result<Response<ResponseBody>, SendError> {
+        if let Some(properties) = properties {
+            properties.set_upstream(connection.address);
+        }
+        match connection.sender.try_send_request(request).await {
+            Ok(response) => {
+                let lease = Lease {
+                    connection: Some(connection),
+                    idle: Rc::downgrade(&self.idle),
+                };
+                Ok(response.map(|body| ResponseBody::Pooled(body, lease)))
+            }
+            Err(mut error) => {
+                let unsent = error.take_message();
+                Err((error.into_error(), unsent))
+            }
+        }
+    }
+
+    /// The connection that was used last, of those that are ready.
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        while idle.front().is_some_and(|(since, connection)| {
+            connection.sender.is_closed() || since.elapsed() > IDLE_TIMEOUT
+        }) {
+            idle.pop_front();
+        }
+        let ready = idle
+            .iter()
+            .rposition(|(_, connection)| connection.sender.is_ready())?;
+        idle.remove(ready).map(|(_, connection)| connection)
+    }
+
+    async fn connect(&self) -> Result<Connection, ConnectError> {
+        let (stream, address) = connect(&self.target).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(ConnectError::Unusable)?;
+        tokio::task::spawn_local(async move {
+            // Who waits for a response is told too.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection to the upstream ended");
+            }
+        });
+        Ok(Connection { sender, address })
+    }
+}
+
+/// The head of a request that may be sent twice.
+fn repeatable(request: &Request<RequestBody>) -> Option<request::Parts> {
+    (request.body().is_end_stream() && request.method().is_idempotent()).then(|| {
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.method = request.method().clone();
+        head.uri = request.uri().clone();
+        head.headers = request.headers().clone();
+        head
+    })
+}
+
+// === impl Lease ===
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(connection) = self
+            .connection
+            .take()
+            .filter(|connection| !connection.sender.is_closed())
+        else {
+            return;
+        };
+        if let Some(idle) = self.idle.upgrade() {
+            let mut idle = idle.borrow_mut();
+            if idle.len() >= MAX_IDLE {
+                idle.pop_front();
+            }
+            idle.push_back((Instant::now(), connection));
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! One thread's plugin instances, and who waits for what comes out of them.
+//!
+//! A guest is entered only here, in a *turn*: one call of the host, after which everything that came out is in the lanes of the
+//! exchanges it concerns and their tasks are woken. A turn never awaits, so the borrow of the host never crosses one. What ends in
+//! a destructor only leaves its id; a task of the worker makes its last callbacks.
+
+use crate::driver::Exchange;
+use proxywasm_host::{FilterChain, Host, LogSink, PropertySource, StreamId};
+use rustc_hash::FxHashMap;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// The plugin instances of one thread.
+pub(crate) struct Worker {
+    host: RefCell<Host>,
+    exchanges: RefCell<FxHashMap<StreamId, Rc<Exchange>>>,
+    /// Streams that ended in a destructor.
+    ended: RefCell<Vec<StreamId>>,
+    has_ended: Notify,
+    deadline: Cell<Option<Instant>>,
+    deadline_moved: Notify,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    pub(crate) fn new(log: Arc<dyn LogSink>) -> Rc<Self> {
+        Rc::new(Self {
+            host: RefCell::new(Host::new(log)),
+            exchanges: RefCell::default(),
+            ended: RefCell::default(),
+            has_ended: Notify::new(),
+            deadline: Cell::new(None),
+            deadline_moved: Notify::new(),
+        })
+    }
+
+    /// The tasks of the worker; to be spawned on its runtime.
+    pub(crate) fn spawn_tasks(self: &Rc<Self>) {
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            loop {
+                worker.has_ended.notified().await;
+                worker.finish_ended();
+            }
+        });
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move { worker.keep_deadlines().await });
+    }
+
+    /// Opens a stream.
+    pub(crate) fn open(&self, chain: &FilterChain, properties: Box<dyn PropertySource>) -> StreamId {
+        self.host.borrow_mut().open(chain, Some(properties))
+    }
+
+    /// Has outputs for a stream put into its exchange, until [`Worker::finish`] or [`Worker::finish_later`].
+    pub(crate) fn register(&self, id: StreamId, exchange: Rc<Exchange>) {
+        self.exchanges.borrow_mut().insert(id, exchange);
+    }
+
+    /// Calls the host for one stream and delivers what comes out.
+    pub(crate) fn turn(&self, exchange: &Exchange, call: impl FnOnce(&mut Host, StreamId)) {
+        let mut host = self.host.borrow_mut();
+        call(&mut host, exchange.id());
+        exchange.collect(&mut host);
+        self.settle(&mut host);
+    }
+
+    /// Asks the host without changing anything.
+    pub(crate) fn ask<R>(&self, question: impl FnOnce(&Host) -> R) -> R {
+        question(&self.host.borrow())
+    }
+
+    /// Ends a stream: its plugins get their last callbacks now.
+    pub(crate) fn finish(&self, id: StreamId) {
+        let mut host = self.host.borrow_mut();
+        host.finish(id);
+        self.exchanges.borrow_mut().remove(&id);
+        self.settle(&mut host);
+    }
+
+    /// Ends a stream from a destructor: its plugins get their last callbacks soon.
+    pub(crate) fn finish_later(&self, id: StreamId) {
+        self.ended.borrow_mut().push(id);
+        self.has_ended.notify_one();
+    }
+
+    /// Ends what destructors left. Also called when the worker stops, after its last connection.
+    pub(crate) fn finish_ended(&self) {
+        // One by one, for a turn may end others.
+        while let Some(id) = self.take_ended() {
+            self.finish(id);
+        }
+    }
+
+    fn take_ended(&self) -> Option<StreamId> {
+        self.ended.borrow_mut().pop()
+    }
+
+    /// Lets the plugins end. None of their streams may be open. Returns whether one put its end off.
+    pub(crate) fn shut_down(&self) -> bool {
+        let mut host = self.host.borrow_mut();
+        host.shut_all_down();
+        self.settle(&mut host);
+        host.is_ending()
+    }
+
+    /// Delivers what came out for other streams, and notes the next deadline.
+    fn settle(&self, host: &mut Host) {
+        while let Some(id) = host.next_ready() {
+            let exchange = self.exchanges.borrow().get(&id).cloned();
+            match exchange {
+                Some(exchange) => {
+                    exchange.collect(host);
+                    exchange.wake();
+                }
+                // Its client is gone; nobody wants it.
+                None => while host.next_output(id).is_some() {},
+            }
+        }
+        let deadline = host.next_deadline();
+        if deadline != self.deadline.replace(deadline) {
+            self.deadline_moved.notify_one();
+        }
+    }
+
+    async fn keep_deadlines(&self) {
+        loop {
+            let moved = self.deadline_moved.notified();
+            let Some(deadline) = self.deadline.get() else {
+                moved.await;
+                continue;
+            };
+            if tokio::time::timeout_at(deadline.into(), moved).await.is_err() {
+                let mut host = self.host.borrow_mut();
+                host.handle_deadline(Instant::now());
+                self.settle(&mut host);
+            }
+        }
+    }
+}
