@@ -1,4 +1,130 @@
-//! Proxy-Wasm ABI 0.1.0, 0.2.0 and 0.2.1, over the same cores as the components.
+//! Proxy-Wasm ABI 0.2.0 and 0.2.1, and what 0.1.0 shares with them: plugins as the SDKs for Rust, Go, C++ and AssemblyScript build
+//! them today.
+//!
+//! It is a second codec over the cores of the components, beside the component ABI. It decodes arguments, adds the effective
+//! context, calls the core, turns its status into one of the older numbers ([`translate`]) and hands results over through the guest's
+//! allocator. The meaning of a call is in the cores; where the generations truly differ, cores read
+//! [`AbiPolicy::LEGACY`](wasi_common::AbiPolicy::LEGACY).
+//!
+//! Offered is what plugins of HTTP streams need: headers, bodies, trailers, properties, configuration, local responses, log, time
+//! ([`Hostcall`]). Calls to other services, shared data, queues, metrics, timers and foreign functions are not offered yet
+//! ([`UNOFFERED`]). The SDK for Rust imports them into every plugin, called or not; [`refuse_unoffered_imports`] lets such
+//! plugins load.
+//!
+//! It is not a host: it drives no stream and decides nothing about a plugin that trapped.
+//!
+//! # Rules
+//!
+//! - The effective context is [`CallScope::context_id`](wasi_common::CallScope::context_id). Each callback makes its own context
+//!   effective, `proxy_set_effective_context` another one of the same plugin until that callback returns. Who enters the guest says
+//!   before which plugin it is.
+//! - An address outside of the memory is status 6, never a trap. The places of results are looked at before the allocator is called. A
+//!   block of the allocator that is 0 or outside of the memory is status 6 as well.
+//! - Nothing is handed over as address 0 and length 0.
+//! - The allocator runs within a hostcall: meanwhile the guest may write to the log and call WASI, and every other hostcall answers
+//!   10. The same holds until [`initialize`] has returned.
+//! - `proxy_get_header_map_value` gives the first of several values. A plugin that must see all reads all pairs.
+//!
+//! # Example
+//!
+//! A guest of ABI 0.2.1 that tags each request with the name of its plugin, on a bare linker:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use proxywasm_legacy::{AbiVersion, Callbacks, Legacy, LegacyParts, LegacyView};
+//! use wasi_common::guest::{GuestMemoryView, MemorySlot};
+//! use wasi_common::stream::Piece;
+//! use wasi_common::{
+//!     AbiPolicy, Access, Action, ByteMap, CallScope, Common, CommonView, Context, ContextType, Direction, LogLevel, PluginSettings,
+//! };
+//! use wasi_context::Lifecycle;
+//! use wasi_http::{Http, HttpCallbacks};
+//! use wasi_log::{Log, TracingSink};
+//! use wasmtime::{AsContextMut, Engine, Linker, Module, Store};
+//!
+//! struct State {
+//!     memory: MemorySlot,
+//!     common: Common,
+//!     http: Http,
+//!     lifecycle: Lifecycle,
+//!     log: Log,
+//!     legacy: Legacy,
+//! }
+//!
+//! impl GuestMemoryView for State {
+//!     fn memory_slot(&mut self) -> &mut MemorySlot {
+//!         &mut self.memory
+//!     }
+//! }
+//!
+//! impl CommonView for State {
+//!     fn common(&mut self) -> &mut Common {
+//!         &mut self.common
+//!     }
+//! }
+//!
+//! impl LegacyView for State {
+//!     fn legacy(&mut self) -> LegacyParts<'_> {
+//!         LegacyParts {
+//!             common: &mut self.common,
+//!             http: &mut self.http,
+//!             lifecycle: &mut self.lifecycle,
+//!             log: &mut self.log,
+//!             legacy: &mut self.legacy,
+//!         }
+//!     }
+//! }
+//!
+//! let guest = r#"(module
+//!     (import "env" "proxy_get_property" (func $get_property (param i32 i32 i32 i32) (result i32)))
+//!     (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+//!     (memory (export "memory") 1)
+//!     (data (i32.const 64) "plugin_namex-by")
+//!     (func (export "proxy_abi_version_0_2_1"))
+//!     (func (export "malloc") (param $size i32) (result i32) (i32.const 1024))
+//!     (func (export "proxy_on_request_headers") (param $context i32) (param $count i32) (param $end i32) (result i32)
+//!         ;; the address and the length of the value come to 0 and 4; map 0 is the request headers
+//!         (drop (call $get_property (i32.const 64) (i32.const 11) (i32.const 0) (i32.const 4)))
+//!         (drop (call $add (i32.const 0) (i32.const 75) (i32.const 4)
+//!             (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+//!         (i32.const 0)))"#;
+//!
+//! let engine = Engine::default();
+//! let module = Module::new(&engine, wat::parse_str(guest)?)?;
+//! let version = AbiVersion::detect(&module).ok_or("no marker of an older ABI")?;
+//! let mut linker = Linker::new(&engine);
+//! proxywasm_legacy::add_to_linker(&mut linker)?;
+//! proxywasm_legacy::refuse_unoffered_imports(&mut linker, &module)?;
+//!
+//! let state = State {
+//!     memory: MemorySlot::default(),
+//!     common: Common::default(),
+//!     http: Http::default(),
+//!     lifecycle: Lifecycle::default(),
+//!     log: Log::new(Arc::new(TracingSink), LogLevel::Info),
+//!     legacy: Legacy::new(version),
+//! };
+//! let mut store = Store::new(&engine, state);
+//! let instance = linker.instantiate(&mut store, &module)?;
+//! let callbacks = Callbacks::load(&mut store, &instance)?;
+//! proxywasm_legacy::initialize(&mut store, &instance)?;
+//!
+//! // One plugin, and one stream whose request headers are at it.
+//! let common = &mut store.data_mut().common;
+//! let plugin_id = common.contexts.add_plugin(Arc::new(PluginSettings::new("tagger", AbiPolicy::LEGACY)));
+//! let stream = common.streams.open(1);
+//! let context_id = common.contexts.add_context(Context::new(plugin_id, stream, 0, ContextType::Http));
+//! let request = common.streams.get_mut(stream).unwrap();
+//! request.map(Direction::Request, Piece::Headers).put_map(ByteMap::from_iter([(":path", "/")]));
+//! *request.lane(0, Direction::Request).unwrap().map_access(Piece::Headers) = Access::Write;
+//! common.scope = CallScope::new(plugin_id, context_id, "example");
+//!
+//! let action = callbacks.headers(store.as_context_mut(), Direction::Request, context_id, 1, true)?;
+//! assert_eq!(action, Ok(Action::Forward));
+//! let request = store.data_mut().common.streams.get_mut(stream).unwrap();
+//! assert_eq!(request.map(Direction::Request, Piece::Headers).read().get(b"x-by"), Some(&b"tagger"[..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod actions;

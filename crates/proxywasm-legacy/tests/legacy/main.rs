@@ -1,0 +1,13 @@
+//! The older ABIs as guests and hosts see them.
+#![cfg(test)]
+
+mod addresses;
+mod allocator;
+mod buffers;
+mod callbacks;
+mod maps;
+mod properties;
+mod sdk;
+mod start;
+mod streams;
+mod support;

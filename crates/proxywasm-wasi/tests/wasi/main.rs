@@ -1,0 +1,6 @@
+//! WASI as guests see it.
+#![cfg(test)]
+
+mod functions;
+mod start;
+mod support;
