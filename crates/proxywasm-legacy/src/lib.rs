@@ -132,6 +132,7 @@ mod callbacks;
 mod hostcall;
 mod hostcalls;
 mod memory;
+mod messages;
 mod numbers;
 mod start;
 mod status;

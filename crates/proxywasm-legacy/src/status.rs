@@ -58,3 +58,77 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Hostcall as H;
+
+    /// Refusals of a core that come of the moment, not of an argument that the guest got wrong.
+    const OF_THE_MOMENT: [Core; 2] = [Core::InvalidOperation, Core::NotAllowed];
+
+    /// What the SDK for Rust takes of the hostcalls which a plugin may make at any moment; all else is a trap.
+    #[test]
+    fn the_rust_sdk_survives_calls_at_the_wrong_moment() {
+        let table: &[(Hostcall, &[Status])] = &[
+            (H::GetBufferBytes, &[Status::NotFound]),
+            (H::GetHeaderMapPairs, &[Status::Ok]),
+            (H::GetHeaderMapValue, &[Status::NotFound]),
+            (
+                H::GetProperty,
+                &[
+                    Status::NotFound,
+                    Status::SerializationFailure,
+                    Status::InternalFailure,
+                ],
+            ),
+            (H::SetEffectiveContext, &[Status::BadArgument]),
+        ];
+        for (hostcall, listed) in table {
+            for status in OF_THE_MOMENT {
+                let answer = translate(*hostcall, status);
+                assert!(listed.contains(&answer), "{hostcall:?} {status:?}: {answer:?}");
+            }
+        }
+        for hostcall in [H::ContinueStream, H::CloseStream, H::SendLocalResponse] {
+            assert_eq!(translate(hostcall, Core::InvalidOperation), Status::Ok);
+        }
+    }
+
+    #[test]
+    fn what_holds_of_every_hostcall() {
+        let table = [
+            (Core::Ok, Status::Ok),
+            (Core::InvalidMemoryAccess, Status::InvalidMemoryAccess),
+            (Core::InternalFailure, Status::InternalFailure),
+            (Core::Unavailable, Status::InternalFailure),
+            (Core::NotFound, Status::NotFound),
+            (Core::Empty, Status::Empty),
+            (Core::CasMismatch, Status::CasMismatch),
+            (Core::Unimplemented, Status::Unimplemented),
+        ];
+        for hostcall in H::ALL {
+            for (core, status) in table {
+                assert_eq!(translate(*hostcall, core), status, "{hostcall:?} {core:?}");
+            }
+        }
+        // A change that would be lost is never silent.
+        let changes = [
+            H::AddHeaderMapValue,
+            H::ReplaceHeaderMapValue,
+            H::RemoveHeaderMapValue,
+            H::SetHeaderMapPairs,
+            H::SetBufferBytes,
+            H::SetProperty,
+        ];
+        for hostcall in changes {
+            for core in [Core::InvalidOperation, Core::NotAllowed, Core::BadArgument] {
+                assert_eq!(
+                    translate(hostcall, core),
+                    Status::BadArgument,
+                    "{hostcall:?} {core:?}"
+                );
+            }
+        }
+    }
+}

@@ -21,8 +21,8 @@ pub enum AbiVersion {
 pub struct Differences {
     /// The function whose export says that a module is of this version. It is never called.
     pub marker: &'static str,
-    /// The hostcalls that only some versions have, as far as this one has them. They are offered to modules of every version,
-    /// because some declare what their version lacks.
+    /// The hostcalls that only some versions have, as far as this one has them. A module may import those of another version all
+    /// the same; some SDKs declare them.
     pub hostcalls: &'static [&'static str],
     /// How the value of a header that is not there is answered.
     pub absent_header: AbsentHeader,
@@ -95,7 +95,23 @@ impl AbiVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostcall::{Support, support};
     use wasmtime::Engine;
+
+    #[test]
+    fn hostcalls_are_known() {
+        for version in AbiVersion::ALL {
+            for name in version.differences().hostcalls {
+                let offered = version != AbiVersion::V0_1_0;
+                let expected = if offered {
+                    Support::Offered
+                } else {
+                    Support::NotOfferedYet
+                };
+                assert_eq!(support(name), expected, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn detection() {

@@ -1,6 +1,6 @@
 //! Header and trailer maps.
 
-use super::{outcome, refused};
+use super::{malformed, outcome, refused};
 use crate::hostcall::Hostcall;
 use crate::memory::{Delivery, Outcome, Return, Span, deliver_scratch, enter, write_u32};
 use crate::numbers;
@@ -57,10 +57,8 @@ pub(super) fn set_pairs<T: LegacyView + 'static>(
     let (memory, parts) = enter(&mut caller)?;
     let block = block.bytes(memory)?;
     let map = numbers::map(map)?;
-    let add = unpack(block, Layout::NulTerminated).map_err(|error| {
-        tracing::debug!(%error, hostcall = Hostcall::SetHeaderMapPairs.name(), "a plugin gave a malformed map");
-        Status::BadArgument
-    })?;
+    let add = unpack(block, Layout::NulTerminated)
+        .map_err(|error| malformed(parts.common, Hostcall::SetHeaderMapPairs, error))?;
     let change = MapChange {
         remove: &[ALL_REGULAR, ALL_PSEUDO],
         add: &add,

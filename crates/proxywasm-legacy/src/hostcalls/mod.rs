@@ -13,6 +13,7 @@ use crate::hostcall::{Hostcall, MODULE};
 use crate::memory::{Outcome, Return, Span, delivered, number};
 use crate::status::{Status, translate};
 use crate::view::LegacyView;
+use wasi_common::packed::PackedError;
 use wasi_common::{Common, Status as Core};
 use wasmtime::{Caller, Linker};
 
@@ -262,6 +263,19 @@ fn refused(common: &Common, hostcall: Hostcall, status: Core) -> Status {
         );
     }
     answer
+}
+
+/// The status for a block that is no map; says in the host's own log what is wrong with it.
+#[cold]
+fn malformed(common: &Common, hostcall: Hostcall, error: PackedError) -> Status {
+    tracing::debug!(
+        plugin = common.current_settings().map_or("", |settings| settings.name.as_str()),
+        callback = common.scope.callback,
+        hostcall = hostcall.name(),
+        %error,
+        "a plugin gave a malformed map"
+    );
+    Status::BadArgument
 }
 
 /// The result of a core as that of a hostcall.

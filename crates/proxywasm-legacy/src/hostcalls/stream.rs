@@ -1,10 +1,9 @@
 //! Streams and contexts: going on, closing, answering, ending.
 
-use super::outcome;
+use super::{malformed, outcome};
 use crate::hostcall::Hostcall;
 use crate::memory::{Outcome, Span, enter};
 use crate::numbers::{self, StreamType};
-use crate::status::Status;
 use crate::view::LegacyView;
 use bytes::Bytes;
 use wasi_common::Status as Core;
@@ -48,10 +47,8 @@ pub(super) fn respond<T: LegacyView + 'static>(mut caller: Caller<'_, T>, respon
     let (memory, parts) = enter(&mut caller)?;
     let details = response.details.bytes(memory)?;
     let body = response.body.bytes(memory)?;
-    let headers = unpack(response.headers.bytes(memory)?, Layout::NulTerminated).map_err(|error| {
-        tracing::debug!(%error, hostcall = Hostcall::SendLocalResponse.name(), "a plugin gave a malformed map");
-        Status::BadArgument
-    })?;
+    let headers = unpack(response.headers.bytes(memory)?, Layout::NulTerminated)
+        .map_err(|error| malformed(parts.common, Hostcall::SendLocalResponse, error))?;
     let response = LocalResponse {
         // What is beyond 65535 is as impossible as 0.
         status: u16::try_from(response.status).unwrap_or(0),

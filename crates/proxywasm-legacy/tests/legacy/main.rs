@@ -5,6 +5,7 @@ mod addresses;
 mod allocator;
 mod buffers;
 mod callbacks;
+mod log_and_time;
 mod maps;
 mod properties;
 mod sdk;

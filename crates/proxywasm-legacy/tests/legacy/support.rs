@@ -55,7 +55,7 @@ pub(crate) struct State {
     pub(crate) common: Common,
     pub(crate) http: Http,
     pub(crate) lifecycle: Lifecycle,
-    log: Log,
+    pub(crate) log: Log,
     wasi: Wasi,
     pub(crate) legacy: Legacy,
 }
