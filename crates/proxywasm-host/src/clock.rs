@@ -29,7 +29,11 @@ pub(crate) struct DeadlineExceeded {
 
 impl CallClock {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { entry: 0, seen: None, limit }
+        Self {
+            entry: 0,
+            seen: None,
+            limit,
+        }
     }
 
     /// The guest is entered.
@@ -67,7 +71,10 @@ pub(crate) fn watch<T: 'static>(store: &mut Store<T>, clock: fn(&mut T) -> &mut 
 
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
 }
 
 #[cfg(test)]

@@ -56,7 +56,10 @@ impl PluginCode {
             shared,
             pooled: OnceLock::new(),
         };
-        match import_problems(&code.shared, &linker(abi, &code.shared, None)).into_iter().next() {
+        match import_problems(&code.shared, &linker(abi, &code.shared, None))
+            .into_iter()
+            .next()
+        {
             Some(problem) => Err(problem),
             None => Ok(Arc::new(code)),
         }
@@ -97,13 +100,18 @@ impl PluginCode {
             "proxy_get_header_map_value",
             "proxy_get_header_map_size",
         ];
-        self.shared.imports().any(|import| READERS.contains(&import.name()))
+        self.shared
+            .imports()
+            .any(|import| READERS.contains(&import.name()))
     }
 }
 
 impl fmt::Debug for PluginCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PluginCode").field("abi", &self.abi).finish_non_exhaustive()
+        formatter
+            .debug_struct("PluginCode")
+            .field("abi", &self.abi)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +132,10 @@ impl fmt::Display for Abi {
         match self {
             Self::Component => formatter.write_str("component ABI (2021-04)"),
             Self::Legacy(version) => {
-                let number = version.marker().trim_start_matches("proxy_abi_version_").replace('_', ".");
+                let number = version
+                    .marker()
+                    .trim_start_matches("proxy_abi_version_")
+                    .replace('_', ".");
                 write!(formatter, "ABI {number}")
             }
         }
@@ -163,7 +174,10 @@ pub(crate) fn linker(abi: Abi, module: &Module, allowed: Option<&BTreeSet<String
 pub(crate) fn import_problems(module: &Module, linker: &Linker<State>) -> Vec<LoadError> {
     // A linker tells types only together with a store; no guest is ever entered with this one.
     let mut store = Store::new(module.engine(), State::for_checks());
-    module.imports().filter_map(|import| import_problem(&import, linker, &mut store)).collect()
+    module
+        .imports()
+        .filter_map(|import| import_problem(&import, linker, &mut store))
+        .collect()
 }
 
 fn import_problem(
@@ -209,7 +223,10 @@ fn refuse_all_but(
 ) -> wasmtime::Result<()> {
     for import in module.imports() {
         // Not hostcalls, but helpers of a toolchain.
-        let helper = matches!(import.name(), "emscripten_notify_memory_growth" | "pthread_equal" | "abort");
+        let helper = matches!(
+            import.name(),
+            "emscripten_notify_memory_growth" | "pthread_equal" | "abort"
+        );
         if helper || allowed.contains(import.name()) {
             continue;
         }

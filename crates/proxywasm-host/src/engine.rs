@@ -51,7 +51,11 @@ impl Engine {
     pub fn new(settings: EngineSettings) -> Result<Self, EngineError> {
         let shared = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
         let ticker = settings.ticker.then_some(settings.tick);
-        let engines = Arc::new(Engines { settings, shared, pooled: OnceLock::new() });
+        let engines = Arc::new(Engines {
+            settings,
+            shared,
+            pooled: OnceLock::new(),
+        });
         if let Some(tick) = ticker {
             start_ticker(&engines, tick)?;
         }
@@ -123,6 +127,9 @@ fn start_ticker(engines: &Arc<Engines>, tick: Duration) -> Result<(), EngineErro
             std::thread::sleep(tick);
         }
     };
-    std::thread::Builder::new().name("proxywasm-tick".to_owned()).spawn(work).map_err(EngineError::Ticker)?;
+    std::thread::Builder::new()
+        .name("proxywasm-tick".to_owned())
+        .spawn(work)
+        .map_err(EngineError::Ticker)?;
     Ok(())
 }

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasi_common::stream::Reply;
 use wasi_common::{
-    Buffer, ByteMap, CallScope, Context, ContextType, Direction, Piece as Map, PropertySource, StreamKey,
-    StreamTable,
+    Buffer, ByteMap, CallScope, Context, ContextType, Direction, LogLevel, Piece as Map, PropertySource,
+    StreamKey, StreamTable,
 };
 use wasi_http::LocalResponse;
 use wasi_log::LogSink;
@@ -75,6 +75,12 @@ pub(crate) enum DeferredEnd {
     Plugin { id: u64, plugin_id: u32 },
 }
 
+/// A host can move between threads, as long as one uses it at a time.
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Host>();
+};
+
 // === impl Engine ===
 
 impl Engine {
@@ -116,13 +122,17 @@ impl Host {
         if let Some(stream) = self.streams.get_mut(key) {
             stream.source = properties;
         }
-        let Some(stream) = self.http.get_mut(key.index()) else { return StreamId(key) };
+        let Some(stream) = self.http.get_mut(key.index()) else {
+            return StreamId(key);
+        };
         stream.key = Some(key);
         stream.open = [true, true];
         stream.response_low = chain.plugins().len();
         stream.keeps_maps = chain.plugins().iter().any(|plugin| plugin.reads_maps());
         stream.chain = Some(chain.clone());
-        stream.filters.resize_with(chain.plugins().len(), FilterState::default);
+        stream
+            .filters
+            .resize_with(chain.plugins().len(), FilterState::default);
         self.current = Some(key);
         for index in 0..chain.plugins().len() {
             self.create_context(key, index, chain);
@@ -135,21 +145,33 @@ impl Host {
     pub fn request_headers(&mut self, id: StreamId, head: request::Parts, end_of_stream: bool) {
         let Some(stream) = self.stream(id.0) else { return };
         stream.answered = answered(&head);
-        self.put(id, Direction::Request, Piece::Headers { end_of_stream }, |slots| {
-            slots.map(Direction::Request, Map::Headers).put(Box::new(RequestHead(head)));
-        });
+        self.put(
+            id,
+            Direction::Request,
+            Piece::Headers { end_of_stream },
+            |slots| {
+                slots
+                    .map(Direction::Request, Map::Headers)
+                    .put(Box::new(RequestHead(head)));
+            },
+        );
     }
 
     /// A piece of the request body has come.
     pub fn request_body(&mut self, id: StreamId, data: Bytes, end_of_stream: bool) {
-        let piece = Piece::Body { data: Buffer::from(data), end_of_stream };
+        let piece = Piece::Body {
+            data: Buffer::from(data),
+            end_of_stream,
+        };
         self.put(id, Direction::Request, piece, |_| ());
     }
 
     /// The request trailers have come, which end the request.
     pub fn request_trailers(&mut self, id: StreamId, trailers: HeaderMap) {
         self.put(id, Direction::Request, Piece::Trailers, |slots| {
-            slots.map(Direction::Request, Map::Trailers).put(Box::new(Trailers(trailers)));
+            slots
+                .map(Direction::Request, Map::Trailers)
+                .put(Box::new(Trailers(trailers)));
         });
     }
 
@@ -160,21 +182,33 @@ impl Host {
 
     /// The response head has come from the upstream. Interim (1xx) responses are not for plugins: the driver forwards them.
     pub fn response_headers(&mut self, id: StreamId, head: response::Parts, end_of_stream: bool) {
-        self.put(id, Direction::Response, Piece::Headers { end_of_stream }, |slots| {
-            slots.map(Direction::Response, Map::Headers).put(Box::new(ResponseHead(head)));
-        });
+        self.put(
+            id,
+            Direction::Response,
+            Piece::Headers { end_of_stream },
+            |slots| {
+                slots
+                    .map(Direction::Response, Map::Headers)
+                    .put(Box::new(ResponseHead(head)));
+            },
+        );
     }
 
     /// A piece of the response body has come from the upstream.
     pub fn response_body(&mut self, id: StreamId, data: Bytes, end_of_stream: bool) {
-        let piece = Piece::Body { data: Buffer::from(data), end_of_stream };
+        let piece = Piece::Body {
+            data: Buffer::from(data),
+            end_of_stream,
+        };
         self.put(id, Direction::Response, piece, |_| ());
     }
 
     /// The response trailers have come from the upstream, which end the response.
     pub fn response_trailers(&mut self, id: StreamId, trailers: HeaderMap) {
         self.put(id, Direction::Response, Piece::Trailers, |slots| {
-            slots.map(Direction::Response, Map::Trailers).put(Box::new(Trailers(trailers)));
+            slots
+                .map(Direction::Response, Map::Trailers)
+                .put(Box::new(Trailers(trailers)));
         });
     }
 
@@ -186,10 +220,20 @@ impl Host {
     /// No (complete) response can be had from the upstream. The downstream is answered with `status` and `text`, which the plugins
     /// see like any response; once the response head is out, the stream is reset.
     pub fn upstream_failed(&mut self, id: StreamId, status: u16, text: &'static str) {
-        let Some(stream) = self.stream(id.0).filter(|stream| stream.is_open(Direction::Response)) else { return };
+        let Some(stream) = self
+            .stream(id.0)
+            .filter(|stream| stream.is_open(Direction::Response))
+        else {
+            return;
+        };
         let filters = stream.filters.len();
         self.current = Some(id.0);
-        self.respond_or_reset(id.0, filters, LocalResponse::text(status, text), ResetReason::UpstreamFailed);
+        self.respond_or_reset(
+            id.0,
+            filters,
+            LocalResponse::text(status, text),
+            ResetReason::UpstreamFailed,
+        );
         self.run();
     }
 
@@ -205,7 +249,10 @@ impl Host {
 
     /// Whether more of a direction is wanted. While it is not, the driver should not read, so that the peer is slowed down.
     pub fn wants(&self, id: StreamId, direction: Direction) -> bool {
-        let stream = self.http.get(id.0.index()).filter(|stream| stream.key == Some(id.0));
+        let stream = self
+            .http
+            .get(id.0.index())
+            .filter(|stream| stream.key == Some(id.0));
         stream.is_some_and(|stream| stream.wants(direction))
     }
 
@@ -213,6 +260,36 @@ impl Host {
     /// Ask after every call until there is none.
     pub fn next_ready(&mut self) -> Option<StreamId> {
         self.ready.pop_front().map(StreamId)
+    }
+
+    /// Changes the lowest level of plugin logs that is written, for all plugins, and tells those that want to know.
+    pub fn set_log_level(&mut self, level: LogLevel) {
+        for vm in 0..self.vms.len() {
+            let Some(slot) = self.vms.get_mut(vm) else {
+                continue;
+            };
+            let generation = slot.generation;
+            let Some(instance) = slot.instance.as_mut() else {
+                continue;
+            };
+            if !instance.state().log.set_level(level) {
+                continue;
+            }
+            // The callback is for the instance; it is called as its first plugin.
+            let Some(plugin_id) = instance.roots().map(|(_, root)| root.plugin_id).min() else {
+                continue;
+            };
+            let scope = CallScope::new(plugin_id, plugin_id, "on_log_level_update");
+            let told = instance.enter(&mut self.streams, scope, |callbacks, store| {
+                callbacks.log.on_log_level_update(store, level)
+            });
+            self.collect_effects(vm);
+            if let Err(error) = told {
+                tracing::error!("a plugin failed when the log level changed: {error:?}");
+                self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
+            }
+        }
+        self.run();
     }
 
     /// The number of streams that were opened and not finished.
@@ -227,13 +304,20 @@ impl Host {
         piece: Piece,
         fill: impl FnOnce(&mut wasi_common::Stream),
     ) {
-        let Some(stream) = self.stream(id.0).filter(|stream| stream.is_open(direction)) else { return };
+        let Some(stream) = self.stream(id.0).filter(|stream| stream.is_open(direction)) else {
+            return;
+        };
         let place = stream.entry(direction);
         if let Some(slots) = self.streams.get_mut(id.0) {
             fill(slots);
         }
         self.current = Some(id.0);
-        self.work.push_back(Work { key: id.0, place, direction, piece });
+        self.work.push_back(Work {
+            key: id.0,
+            place,
+            direction,
+            piece,
+        });
         self.run();
     }
 
@@ -252,7 +336,9 @@ impl Host {
     }
 
     pub(crate) fn stream(&mut self, key: StreamKey) -> Option<&mut HttpStream> {
-        self.http.get_mut(key.index()).filter(|stream| stream.key == Some(key))
+        self.http
+            .get_mut(key.index())
+            .filter(|stream| stream.key == Some(key))
     }
 
     /// Tells the driver of a stream that there is something for it, unless it is the one that is calling.
@@ -267,12 +353,16 @@ impl Host {
     }
 
     fn create_context(&mut self, key: StreamKey, index: usize, chain: &FilterChain) {
-        let Some(plugin) = chain.plugins().get(index) else { return };
+        let Some(plugin) = chain.plugins().get(index) else {
+            return;
+        };
         let Some(running) = self.running(plugin) else {
             self.unavailable(key, index);
             return;
         };
-        let Some(instance) = self.vms.get_mut(running.vm).and_then(|vm| vm.instance.as_mut()) else { return };
+        let Some(instance) = self.vms.get_mut(running.vm).and_then(|vm| vm.instance.as_mut()) else {
+            return;
+        };
         let Root { plugin_id, phases } = running.root;
         let context = Context::new(plugin_id, key, index, ContextType::Http);
         let context_id = instance.state().common.contexts.add_context(context);
@@ -283,7 +373,9 @@ impl Host {
             (filter.phases, filter.bound, filter.alive) = (phases, bound, true);
         }
         let created = self.call(key, index, "on_context_create", |callbacks, store, context_id| {
-            callbacks.lifecycle.create_context(store, context_id, plugin_id, ContextType::Http)
+            callbacks
+                .lifecycle
+                .create_context(store, context_id, plugin_id, ContextType::Http)
         });
         if let Some(new_id) = created.filter(|new_id| *new_id != 0 && *new_id != context_id) {
             self.rename_context(key, index, new_id);
@@ -291,16 +383,30 @@ impl Host {
     }
 
     fn rename_context(&mut self, key: StreamKey, index: usize, new_id: u32) {
-        let Some(filter) = self.http.get_mut(key.index()).and_then(|stream| stream.filters.get_mut(index)) else {
+        let Some(filter) = self
+            .http
+            .get_mut(key.index())
+            .and_then(|stream| stream.filters.get_mut(index))
+        else {
             return;
         };
-        let Some(instance) = self.vms.get_mut(filter.vm).and_then(|vm| vm.instance.as_mut()) else { return };
+        let Some(instance) = self.vms.get_mut(filter.vm).and_then(|vm| vm.instance.as_mut()) else {
+            return;
+        };
         let contexts = &mut instance.state().common.contexts;
         match contexts.rename_context(filter.context_id, new_id) {
             Ok(()) => filter.context_id = new_id,
             Err(_) => {
-                tracing::warn!(new_id, "a plugin asked for a context id that is in use; its stream is refused");
-                self.respond_or_reset(key, index, LocalResponse::text(500, ""), ResetReason::PluginFailed);
+                tracing::warn!(
+                    new_id,
+                    "a plugin asked for a context id that is in use; its stream is refused"
+                );
+                self.respond_or_reset(
+                    key,
+                    index,
+                    LocalResponse::text(500, ""),
+                    ResetReason::PluginFailed,
+                );
             }
         }
     }
@@ -313,14 +419,21 @@ impl Host {
         callback: &'static str,
         call: impl FnOnce(&Callbacks, StoreContextMut<'_, State>, u32) -> wasmtime::Result<R>,
     ) -> Option<R> {
-        let stream = self.http.get_mut(key.index()).filter(|stream| stream.key == Some(key))?;
+        let stream = self
+            .http
+            .get_mut(key.index())
+            .filter(|stream| stream.key == Some(key))?;
         let filter = stream.filters.get(index).filter(|filter| filter.alive)?;
         let (vm, context_id) = (filter.vm, filter.context_id);
-        let slot = self.vms.get_mut(vm).filter(|slot| slot.generation == filter.generation)?;
+        let slot = self
+            .vms
+            .get_mut(vm)
+            .filter(|slot| slot.generation == filter.generation)?;
         let instance = slot.instance.as_mut()?;
         let scope = CallScope::new(filter.plugin_id, context_id, callback);
-        let result =
-            instance.enter(&mut self.streams, scope, |callbacks, store| call(callbacks, store, context_id));
+        let result = instance.enter(&mut self.streams, scope, |callbacks, store| {
+            call(callbacks, store, context_id)
+        });
         match result {
             Ok(returned) => {
                 self.collect_effects(vm);
@@ -338,14 +451,24 @@ impl Host {
     pub(crate) fn collect_effects(&mut self, vm: usize) {
         let Some(slot) = self.vms.get_mut(vm) else { return };
         let generation = slot.generation;
-        let Some(state) = slot.instance.as_mut().map(|instance| instance.state()) else { return };
+        let Some(state) = slot.instance.as_mut().map(|instance| instance.state()) else {
+            return;
+        };
         if state.http.has_effects() {
             let effects = state.http.take_effects().into_iter().map(Effect::Http);
-            self.effects.extend(effects.map(|effect| QueuedEffect { vm, generation, effect }));
+            self.effects.extend(effects.map(|effect| QueuedEffect {
+                vm,
+                generation,
+                effect,
+            }));
         }
         if state.lifecycle.has_effects() {
             let effects = state.lifecycle.take_effects().into_iter().map(Effect::Lifecycle);
-            self.effects.extend(effects.map(|effect| QueuedEffect { vm, generation, effect }));
+            self.effects.extend(effects.map(|effect| QueuedEffect {
+                vm,
+                generation,
+                effect,
+            }));
         }
     }
 

@@ -47,8 +47,14 @@ impl Instance {
     /// Instantiates the code of a plugin and lets it initialise itself. No plugin is started yet.
     pub(crate) fn new(plugin: &Plugin, log: &Arc<dyn LogSink>) -> Result<Self, StartError> {
         let config = plugin.config();
-        let trap = |error| StartError::Trap { plugin: config.name.clone(), error };
-        let load = |error| StartError::Load { plugin: config.name.clone(), error };
+        let trap = |error| StartError::Trap {
+            plugin: config.name.clone(),
+            error,
+        };
+        let load = |error| StartError::Load {
+            plugin: config.name.clone(),
+            error,
+        };
         let version = match plugin.code().abi() {
             Abi::Legacy(version) => version,
             Abi::Component => AbiVersion::V0_2_1,
@@ -82,18 +88,36 @@ impl Instance {
         }
         .map_err(trap)?;
         let callback_time = config.resources.callback_time;
-        Ok(Self { store, callbacks, roots: FxHashMap::default(), callback_time })
+        Ok(Self {
+            store,
+            callbacks,
+            roots: FxHashMap::default(),
+            callback_time,
+        })
     }
 
     /// Starts a plugin in the instance.
     pub(crate) fn start_plugin(&mut self, plugin: &Plugin) -> Result<Root, StartError> {
         let settings = plugin.settings();
         let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let sizes =
-            ConfigurationSizes { plugin: size(&settings.configuration), vm: size(&settings.vm_configuration) };
-        let plugin_id = self.store.data_mut().common.contexts.add_plugin(Arc::clone(settings));
-        self.store.data_mut().legacy.set_headers_pause(plugin_id, plugin.config().headers_pause);
-        self.store.data_mut().clock.set_limit(plugin.config().resources.start_time);
+        let sizes = ConfigurationSizes {
+            plugin: size(&settings.configuration),
+            vm: size(&settings.vm_configuration),
+        };
+        let plugin_id = self
+            .store
+            .data_mut()
+            .common
+            .contexts
+            .add_plugin(Arc::clone(settings));
+        self.store
+            .data_mut()
+            .legacy
+            .set_headers_pause(plugin_id, plugin.config().headers_pause);
+        self.store
+            .data_mut()
+            .clock
+            .set_limit(plugin.config().resources.start_time);
         let scope = CallScope::new(plugin_id, plugin_id, "on_plugin_start");
         let started = self.enter(&mut StreamTable::new(), scope, |callbacks, store| {
             callbacks.lifecycle.start_plugin(store, plugin_id, sizes)
@@ -101,11 +125,24 @@ impl Instance {
         self.store.data_mut().clock.set_limit(self.callback_time);
         match started {
             Ok(true) => {}
-            Ok(false) => return Err(StartError::Refused { plugin: plugin.name().to_owned() }),
-            Err(error) => return Err(StartError::Trap { plugin: plugin.name().to_owned(), error }),
+            Ok(false) => {
+                return Err(StartError::Refused {
+                    plugin: plugin.name().to_owned(),
+                });
+            }
+            Err(error) => {
+                return Err(StartError::Trap {
+                    plugin: plugin.name().to_owned(),
+                    error,
+                });
+            }
         }
-        let exported = Phase::ALL.into_iter().filter(|phase| self.callbacks.http.exports(*phase));
-        let phases = exported.collect::<PhaseSet>().without(plugin.config().callbacks_off);
+        let exported = Phase::ALL
+            .into_iter()
+            .filter(|phase| self.callbacks.http.exports(*phase));
+        let phases = exported
+            .collect::<PhaseSet>()
+            .without(plugin.config().callbacks_off);
         let root = Root { plugin_id, phases };
         self.roots.insert(plugin.id(), root);
         Ok(root)
@@ -156,11 +193,7 @@ impl Instance {
 // === impl Callbacks ===
 
 impl Callbacks {
-    fn load(
-        store: &mut Store<State>,
-        instance: &wasmtime::Instance,
-        abi: Abi,
-    ) -> Result<Self, LoadError> {
+    fn load(store: &mut Store<State>, instance: &wasmtime::Instance, abi: Abi) -> Result<Self, LoadError> {
         Ok(match abi {
             Abi::Component => Self {
                 lifecycle: Arc::new(wasi_context::Callbacks::load(store, instance)?),

@@ -23,6 +23,8 @@ pub use host::{Host, StreamId};
 pub use output::{Output, ResetReason};
 pub use plugin::{FilterChain, Plugin};
 
-pub use wasi_common::{ByteMap, Direction, Limits, LogLevel, MapLimits, PropertyPath, PropertySource, PropertyValue};
+pub use wasi_common::{
+    ByteMap, Direction, Limits, LogLevel, MapLimits, PropertyPath, PropertySource, PropertyValue,
+};
 pub use wasi_http::{Part, Phase};
 pub use wasi_log::{LogSink, MemorySink, Record, TracingSink};

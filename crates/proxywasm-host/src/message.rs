@@ -93,7 +93,10 @@ fn append_headers(map: &mut ByteMap, headers: &HeaderMap) {
 /// What a response that a plugin gives has to know of a request.
 pub(crate) fn answered(head: &request::Parts) -> Answered {
     let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    Answered { head: head.method == Method::HEAD, grpc: content_type.is_some_and(wasi_http::is_grpc) }
+    Answered {
+        head: head.method == Method::HEAD,
+        grpc: content_type.is_some_and(wasi_http::is_grpc),
+    }
 }
 
 // === from maps ===
@@ -158,6 +161,10 @@ fn rebuild_request(map: &ByteMap, head: &mut request::Parts) -> Result<(), Messa
     }
     // An origin-form target stays one: scheme and authority then travel as the host header.
     let absolute = head.uri.authority().is_some();
+    if authority.contains(&b'@') {
+        // User information in a request target is how phishing works, RFC 9110 section 4.2.4.
+        return Err(value_error(":authority", authority));
+    }
     let parsed = Authority::try_from(authority).map_err(|_| value_error(":authority", authority))?;
     let scheme = Scheme::try_from(scheme).map_err(|_| value_error(":scheme", scheme))?;
     if absolute {
@@ -180,16 +187,20 @@ fn headers(map: &ByteMap, known: &[&[u8]]) -> Result<HeaderMap, MessageError> {
             }
             continue;
         }
-        let parsed = HeaderName::from_bytes(name)
-            .map_err(|_| MessageError::Name(name.escape_ascii().to_string()))?;
-        let value = HeaderValue::from_bytes(value)
-            .map_err(|_| value_error(parsed.as_str(), value))?;
+        let parsed =
+            HeaderName::from_bytes(name).map_err(|_| MessageError::Name(name.escape_ascii().to_string()))?;
+        let value = HeaderValue::from_bytes(value).map_err(|_| value_error(parsed.as_str(), value))?;
         // More than 32768 headers do not fit a `HeaderMap`; a plugin is bounded to half of that.
-        headers.try_append(parsed, value).map_err(|_| MessageError::Name("one header too many".to_owned()))?;
+        headers
+            .try_append(parsed, value)
+            .map_err(|_| MessageError::Name("one header too many".to_owned()))?;
     }
     Ok(headers)
 }
 
 fn value_error(name: &str, value: &[u8]) -> MessageError {
-    MessageError::Value { name: name.to_owned(), value: value.escape_ascii().to_string() }
+    MessageError::Value {
+        name: name.to_owned(),
+        value: value.escape_ascii().to_string(),
+    }
 }

@@ -49,7 +49,10 @@ impl Plugin {
         config: PluginConfig,
         log: &Arc<dyn LogSink>,
     ) -> Result<Self, StartError> {
-        let load = |error| StartError::Load { plugin: config.name.clone(), error };
+        let load = |error| StartError::Load {
+            plugin: config.name.clone(),
+            error,
+        };
         let module = code.module(engine, config.instances).map_err(load)?;
         let pre = linker(code.abi(), module, config.allowed_hostcalls.as_ref())
             .instantiate_pre(module)
@@ -66,12 +69,24 @@ impl Plugin {
                 Abi::Legacy(_) => AbiPolicy::LEGACY,
             },
         });
-        let environment = Wasi::new(config.environment.iter().cloned())
-            .map_err(|error| StartError::Environment { plugin: config.name.clone(), error })?;
+        let environment =
+            Wasi::new(config.environment.iter().cloned()).map_err(|error| StartError::Environment {
+                plugin: config.name.clone(),
+                error,
+            })?;
         let vm_key = vm_key(&code, &config);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let reads_maps = code.reads_maps();
-        let plugin = Self(Arc::new(Inner { id, config, settings, code, pre, environment, vm_key, reads_maps }));
+        let plugin = Self(Arc::new(Inner {
+            id,
+            config,
+            settings,
+            code,
+            pre,
+            environment,
+            vm_key,
+            reads_maps,
+        }));
         Instance::new(&plugin, log)?.start_plugin(&plugin)?;
         Ok(plugin)
     }
@@ -162,7 +177,12 @@ fn vm_key(code: &PluginCode, config: &PluginConfig) -> [u8; 32] {
     }
     let rest = format!(
         "{:?} {:?} {:?} {:?} {:?} {:?}",
-        config.limits, config.resources, config.failure, config.instances, config.headers_pause, config.log_level
+        config.limits,
+        config.resources,
+        config.failure,
+        config.instances,
+        config.headers_pause,
+        config.log_level
     );
     field(rest.as_bytes());
     if config.instances == InstanceStrategy::FreshPerStream {
@@ -181,17 +201,25 @@ mod tests {
 
     #[test]
     fn what_behaves_alike_shares_an_instance() {
-        let engine = Engine::new(EngineSettings { ticker: false, ..EngineSettings::default() }).unwrap();
+        let engine = Engine::new(EngineSettings {
+            ticker: false,
+            ..EngineSettings::default()
+        })
+        .unwrap();
         let log: Arc<dyn LogSink> = Arc::new(MemorySink::default());
         let module = |extra: &str| {
-            let text = format!(r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_2021_04")) {extra})"#);
+            let text = format!(
+                r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_2021_04")) {extra})"#
+            );
             engine.load(&wat::parse_str(text).unwrap()).unwrap()
         };
         let code = module("");
         let key = |code: &Arc<PluginCode>, change: fn(&mut PluginConfig)| {
             let mut config = PluginConfig::new("a");
             change(&mut config);
-            Plugin::new(&engine, Arc::clone(code), config, &log).unwrap().vm_key()
+            Plugin::new(&engine, Arc::clone(code), config, &log)
+                .unwrap()
+                .vm_key()
         };
         let base = key(&code, |_| ());
         let same: [fn(&mut PluginConfig); 3] = [
@@ -214,8 +242,13 @@ mod tests {
         assert_ne!(key(&module("(func)"), |_| ()), base, "other code");
         let framed = [vec![("a".into(), "bc".into())], vec![("ab".into(), "c".into())]];
         let keys = framed.map(|environment| {
-            let config = PluginConfig { environment, ..PluginConfig::new("a") };
-            Plugin::new(&engine, Arc::clone(&code), config, &log).unwrap().vm_key()
+            let config = PluginConfig {
+                environment,
+                ..PluginConfig::new("a")
+            };
+            Plugin::new(&engine, Arc::clone(&code), config, &log)
+                .unwrap()
+                .vm_key()
         });
         assert_ne!(keys[0], keys[1], "fields are framed");
     }

@@ -3,9 +3,9 @@
 use crate::clock::CallClock;
 use proxywasm_legacy::{AbiVersion, Legacy, LegacyParts, LegacyView};
 use proxywasm_wasi::{Wasi, WasiView};
-use wasi_common::guest::{GuestMemoryView, MemorySlot};
 use std::sync::Arc;
 use std::time::Duration;
+use wasi_common::guest::{GuestMemoryView, MemorySlot};
 use wasi_common::{Common, CommonView, LogLevel};
 use wasi_context::{Lifecycle, LifecycleView};
 use wasi_http::{Http, HttpView};

@@ -34,7 +34,13 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 
 impl Vm {
     fn new(transient: bool) -> Self {
-        Self { instance: None, generation: 0, not_before: None, failed_starts: 0, transient }
+        Self {
+            instance: None,
+            generation: 0,
+            not_before: None,
+            failed_starts: 0,
+            transient,
+        }
     }
 
     /// Drops the instance. With `reload`, the next one is made no sooner than the back-off tells.
@@ -49,7 +55,9 @@ impl Vm {
     fn start_failed(&mut self) {
         self.instance = None;
         self.generation += 1;
-        let delay = BACK_OFF.saturating_mul(1 << self.failed_starts.min(6)).min(MAX_BACK_OFF);
+        let delay = BACK_OFF
+            .saturating_mul(1 << self.failed_starts.min(6))
+            .min(MAX_BACK_OFF);
         self.failed_starts += 1;
         self.not_before = Some(Instant::now() + jittered(delay));
     }
@@ -72,7 +80,11 @@ impl Host {
         let log = &self.log;
         let slot = self.vms.get_mut(vm)?;
         if let Some(root) = slot.instance.as_ref().and_then(|instance| instance.root(plugin)) {
-            return Some(Running { vm, generation: slot.generation, root });
+            return Some(Running {
+                vm,
+                generation: slot.generation,
+                root,
+            });
         }
         if slot.instance.is_none() && slot.not_before.is_some_and(|until| Instant::now() < until) {
             return None;

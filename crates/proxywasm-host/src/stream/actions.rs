@@ -14,12 +14,19 @@ impl Host {
         if self.is_overridden(at) {
             return;
         }
-        let Some(shared) = self.shared_lane(at) else { return };
+        let Some(shared) = self.shared_lane(at) else {
+            return;
+        };
         let resumed = shared.flow == Flow::Calling { resumed: true };
         shared.flow = Flow::Open;
         let held = shared.body.len();
         let action = self.legal_action(at, part, returned);
-        let Some(filter) = self.stream(at.key).and_then(|stream| stream.filters.get_mut(at.index)) else { return };
+        let Some(filter) = self
+            .stream(at.key)
+            .and_then(|stream| stream.filters.get_mut(at.index))
+        else {
+            return;
+        };
         let full = held >= filter.bound;
         let lane = filter.lane(at.direction);
         let waited = lane.hold;
@@ -62,18 +69,24 @@ impl Host {
         if self.effects.is_empty() {
             return false;
         }
-        let Some(filter) = self.stream(at.key).and_then(|stream| stream.filters.get(at.index)) else { return true };
+        let Some(filter) = self
+            .stream(at.key)
+            .and_then(|stream| stream.filters.get(at.index))
+        else {
+            return true;
+        };
         let (vm, generation, own) = (filter.vm, filter.generation, filter.context_id);
         self.effects.iter().any(|queued| match queued {
-            QueuedEffect { vm: from, generation: of, effect: Effect::Http(effect) }
-                if (*from, *of) == (vm, generation) =>
-            {
-                match effect {
-                    wasi_http::Effect::Respond { context_id, .. }
-                    | wasi_http::Effect::Close { context_id } => *context_id == own,
-                    wasi_http::Effect::Resume { .. } => false,
+            QueuedEffect {
+                vm: from,
+                generation: of,
+                effect: Effect::Http(effect),
+            } if (*from, *of) == (vm, generation) => match effect {
+                wasi_http::Effect::Respond { context_id, .. } | wasi_http::Effect::Close { context_id } => {
+                    *context_id == own
                 }
-            }
+                wasi_http::Effect::Resume { .. } => false,
+            },
             _ => false,
         })
     }
@@ -87,7 +100,11 @@ impl Host {
         };
         let callback = Phase::new(at.direction, part).callback();
         let plugin = self.plugin_name(at);
-        tracing::warn!(plugin, callback, "a plugin returned an action that is not legal there: {illegal}");
+        tracing::warn!(
+            plugin,
+            callback,
+            "a plugin returned an action that is not legal there: {illegal}"
+        );
         Action::Close
     }
 
@@ -128,9 +145,13 @@ impl Host {
         let trailers = std::mem::take(&mut lane.trailers);
         let metadata = std::mem::take(&mut lane.metadata);
 
-        let Some(stream) = self.streams.get_mut(at.key) else { return };
+        let Some(stream) = self.streams.get_mut(at.key) else {
+            return;
+        };
         let created = body_end && !end && !trailers && stream.map(at.direction, Map::Trailers).is_present();
-        let Some(shared) = stream.lane(at.index, at.direction) else { return };
+        let Some(shared) = stream.lane(at.index, at.direction) else {
+            return;
+        };
         let body = std::mem::take(&mut shared.body);
         let written = std::mem::take(&mut shared.body_written);
         shared.flow = Flow::Open;
@@ -154,7 +175,13 @@ impl Host {
         if has_body || (end && headers.is_none()) {
             let end_of_stream = end || (body_end && !trailers);
             if !body.is_empty() || end_of_stream {
-                self.send_on(at, Piece::Body { data: body, end_of_stream });
+                self.send_on(
+                    at,
+                    Piece::Body {
+                        data: body,
+                        end_of_stream,
+                    },
+                );
             }
         }
         if trailers {
@@ -165,7 +192,9 @@ impl Host {
     /// Makes `content-length` fit a body that a plugin changed before the head went on: `None` where its length is not known.
     fn correct_length(&mut self, at: At, length: Option<usize>) {
         const NAME: &[u8] = b"content-length";
-        let Some(stream) = self.streams.get_mut(at.key) else { return };
+        let Some(stream) = self.streams.get_mut(at.key) else {
+            return;
+        };
         let slot = stream.map(at.direction, Map::Headers);
         if slot.read().get(NAME).is_none() {
             return;
@@ -178,7 +207,10 @@ impl Host {
 
     /// A plugin held as much as it may and wants to hold more.
     fn held_too_much(&mut self, at: At) {
-        tracing::warn!(plugin = self.plugin_name(at), "a plugin held more of a body than it may");
+        tracing::warn!(
+            plugin = self.plugin_name(at),
+            "a plugin held more of a body than it may"
+        );
         let response = match at.direction {
             Direction::Request => LocalResponse::text(413, "Payload Too Large\n"),
             Direction::Response => LocalResponse::text(500, "Internal Server Error\n"),

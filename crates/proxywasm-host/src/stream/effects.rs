@@ -9,17 +9,34 @@ use wasi_common::{Context, Direction, Flow};
 impl Host {
     /// Carries an effect out. It may concern any stream of the instance it came from; an instance that failed has none.
     pub(crate) fn apply(&mut self, queued: QueuedEffect) {
-        let QueuedEffect { vm, generation, effect } = queued;
+        let QueuedEffect {
+            vm,
+            generation,
+            effect,
+        } = queued;
         match effect {
-            Effect::Http(wasi_http::Effect::Resume { context_id, direction }) => {
+            Effect::Http(wasi_http::Effect::Resume {
+                context_id,
+                direction,
+            }) => {
                 if let Some(context) = self.context(vm, generation, context_id) {
-                    self.resume(At { key: context.stream, index: context.filter, direction });
+                    self.resume(At {
+                        key: context.stream,
+                        index: context.filter,
+                        direction,
+                    });
                 }
             }
             Effect::Http(wasi_http::Effect::Respond { context_id, response }) => {
-                let Some(context) = self.context(vm, generation, context_id) else { return };
+                let Some(context) = self.context(vm, generation, context_id) else {
+                    return;
+                };
                 let visits_own = self.visits_own_response(vm, context.plugin_id);
-                self.respond(context.stream, context.filter + usize::from(visits_own), *response);
+                self.respond(
+                    context.stream,
+                    context.filter + usize::from(visits_own),
+                    *response,
+                );
             }
             Effect::Http(wasi_http::Effect::Close { context_id }) => {
                 if let Some(context) = self.context(vm, generation, context_id) {
@@ -47,7 +64,10 @@ impl Host {
 
     /// What a filter holds goes on, and then what came meanwhile comes to it.
     fn resume(&mut self, at: At) {
-        if self.shared_lane(at).is_some_and(|lane| lane.flow == Flow::Resuming) {
+        if self
+            .shared_lane(at)
+            .is_some_and(|lane| lane.flow == Flow::Resuming)
+        {
             self.release_all(at);
         }
     }
@@ -58,14 +78,28 @@ impl Host {
         let unseen = std::mem::take(&mut lane.unseen);
         self.release(at, false);
         let (key, place, direction) = (at.key, Place::Filter(at.index), at.direction);
-        self.work.extend(unseen.into_iter().map(|piece| Work { key, place, direction, piece }));
+        self.work.extend(unseen.into_iter().map(|piece| Work {
+            key,
+            place,
+            direction,
+            piece,
+        }));
         // Its driver may read again.
         self.announce(at.key);
     }
 
     fn context(&mut self, vm: usize, generation: u64, context_id: u32) -> Option<Context> {
-        let slot = self.vms.get_mut(vm).filter(|slot| slot.generation == generation)?;
-        slot.instance.as_mut()?.state().common.contexts.context(context_id).copied()
+        let slot = self
+            .vms
+            .get_mut(vm)
+            .filter(|slot| slot.generation == generation)?;
+        slot.instance
+            .as_mut()?
+            .state()
+            .common
+            .contexts
+            .context(context_id)
+            .copied()
     }
 
     fn visits_own_response(&mut self, vm: usize, plugin_id: u32) -> bool {

@@ -14,7 +14,9 @@ impl Host {
     /// afterwards.
     pub fn finish(&mut self, id: StreamId) {
         let key = id.0;
-        let Some(stream) = self.stream(key).filter(|stream| !stream.finished) else { return };
+        let Some(stream) = self.stream(key).filter(|stream| !stream.finished) else {
+            return;
+        };
         stream.finished = true;
         stream.open = [false, false];
         stream.outputs.clear();
@@ -22,10 +24,14 @@ impl Host {
         self.work.retain(|work| work.key != key);
         if let Some(slots) = self.streams.get_mut(key) {
             slots.reply = Reply::Closed;
-            slots.filters.iter_mut().flat_map(|filter| &mut filter.lanes).for_each(|lane| {
-                lane.flow = Default::default();
-                lane.seal();
-            });
+            slots
+                .filters
+                .iter_mut()
+                .flat_map(|filter| &mut filter.lanes)
+                .for_each(|lane| {
+                    lane.flow = Default::default();
+                    lane.seal();
+                });
         }
         for index in 0..filters {
             self.finalize(key, index);
@@ -48,7 +54,10 @@ impl Host {
             .map(|deferred| (deferred.vm, deferred.generation, deferred.what))
             .collect();
         for (vm, generation, what) in late {
-            tracing::warn!("a plugin put its end off for more than {} s and is not waited for", GRACE.as_secs());
+            tracing::warn!(
+                "a plugin put its end off for more than {} s and is not waited for",
+                GRACE.as_secs()
+            );
             self.end_deferred(vm, generation, what);
         }
         self.run();
@@ -56,7 +65,9 @@ impl Host {
 
     /// Lets a plugin end: no stream of it may be open. It may put that off for 30 seconds.
     pub fn shut_down(&mut self, plugin: &Plugin) {
-        let Some(vm) = self.vm_by_key.get(&plugin.vm_key()).copied() else { return };
+        let Some(vm) = self.vm_by_key.get(&plugin.vm_key()).copied() else {
+            return;
+        };
         self.shut_root_down(vm, plugin.id());
         self.run();
     }
@@ -65,8 +76,9 @@ impl Host {
     pub fn shut_all_down(&mut self) {
         for vm in 0..self.vms.len() {
             let instance = self.vms.get(vm).and_then(|slot| slot.instance.as_ref());
-            let ids: Vec<u64> =
-                instance.map(|instance| instance.roots().map(|(id, _)| id).collect()).unwrap_or_default();
+            let ids: Vec<u64> = instance
+                .map(|instance| instance.roots().map(|(id, _)| id).collect())
+                .unwrap_or_default();
             for id in ids {
                 self.shut_root_down(vm, id);
             }
@@ -80,7 +92,9 @@ impl Host {
     }
 
     fn finalize(&mut self, key: StreamKey, index: usize) {
-        let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get(index)) else { return };
+        let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get(index)) else {
+            return;
+        };
         if !filter.alive {
             return;
         }
@@ -91,18 +105,28 @@ impl Host {
         {
             context.finalizing = true;
         }
-        let ended = self.call(key, index, "on_context_finalize", |callbacks, store, context_id| {
-            callbacks.lifecycle.finalize_context(store, context_id)
-        });
+        let ended = self.call(
+            key,
+            index,
+            "on_context_finalize",
+            |callbacks, store, context_id| callbacks.lifecycle.finalize_context(store, context_id),
+        );
         match ended {
             Some(true) => self.remove_context(key, index),
             Some(false) => {
-                let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) else { return };
+                let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) else {
+                    return;
+                };
                 if let Some(context) = instance.state().common.contexts.context_mut(context_id) {
                     context.deferred = true;
                 }
                 let what = DeferredEnd::Context { context_id };
-                self.deferred.push(Deferred { vm, generation, what, until: Instant::now() + GRACE });
+                self.deferred.push(Deferred {
+                    vm,
+                    generation,
+                    what,
+                    until: Instant::now() + GRACE,
+                });
                 if let Some(stream) = self.stream(key) {
                     stream.deferred += 1;
                 }
@@ -114,16 +138,17 @@ impl Host {
 
     /// Ends what a plugin had put off.
     pub(crate) fn end_deferred(&mut self, vm: usize, generation: u64, what: DeferredEnd) {
-        let known = |deferred: &Deferred| {
-            (deferred.vm, deferred.generation, deferred.what) == (vm, generation, what)
+        let known =
+            |deferred: &Deferred| (deferred.vm, deferred.generation, deferred.what) == (vm, generation, what);
+        let Some(at) = self.deferred.iter().position(known) else {
+            return;
         };
-        let Some(at) = self.deferred.iter().position(known) else { return };
         self.deferred.swap_remove(at);
         match what {
             DeferredEnd::Context { context_id } => {
                 let instance = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut());
-                let context =
-                    instance.and_then(|instance| instance.state().common.contexts.context(context_id).copied());
+                let context = instance
+                    .and_then(|instance| instance.state().common.contexts.context(context_id).copied());
                 let Some(context) = context else { return };
                 let (key, index) = (context.stream, context.filter);
                 let finished = self.call(key, index, "on_log", |callbacks, store, context_id| {
@@ -143,7 +168,8 @@ impl Host {
 
     /// The instance of contexts that were put off has failed.
     pub(crate) fn drop_deferred_contexts(&mut self, key: StreamKey) {
-        let deferred = |stream: &crate::stream::HttpStream| stream.filters.iter().filter(|filter| filter.alive).count();
+        let deferred =
+            |stream: &crate::stream::HttpStream| stream.filters.iter().filter(|filter| filter.alive).count();
         if let Some(stream) = self.stream(key) {
             stream.deferred = stream.deferred.min(deferred(stream));
         }
@@ -151,7 +177,9 @@ impl Host {
     }
 
     fn remove_context(&mut self, key: StreamKey, index: usize) {
-        let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get_mut(index)) else { return };
+        let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get_mut(index)) else {
+            return;
+        };
         filter.alive = false;
         let (vm, context_id) = (filter.vm, filter.context_id);
         if let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) {
@@ -160,7 +188,12 @@ impl Host {
     }
 
     fn close_if_done(&mut self, key: StreamKey) {
-        let Some(stream) = self.stream(key).filter(|stream| stream.finished && stream.deferred == 0) else { return };
+        let Some(stream) = self
+            .stream(key)
+            .filter(|stream| stream.finished && stream.deferred == 0)
+        else {
+            return;
+        };
         let transient: Vec<usize> = stream.filters.iter().map(|filter| filter.vm).collect();
         stream.recycle();
         self.streams.close(key);
@@ -172,7 +205,9 @@ impl Host {
     fn shut_root_down(&mut self, vm: usize, id: u64) {
         let Some(slot) = self.vms.get_mut(vm) else { return };
         let generation = slot.generation;
-        let Some(instance) = slot.instance.as_mut() else { return };
+        let Some(instance) = slot.instance.as_mut() else {
+            return;
+        };
         let root = instance.roots().find(|(of, _)| *of == id).map(|(_, root)| root);
         let Some(root) = root else { return };
         let plugin = instance.state().common.contexts.plugin_mut(root.plugin_id);
@@ -187,8 +222,16 @@ impl Host {
         match completed {
             Ok(true) => self.delete_root(vm, id, root.plugin_id),
             Ok(false) => {
-                let what = DeferredEnd::Plugin { id, plugin_id: root.plugin_id };
-                self.deferred.push(Deferred { vm, generation, what, until: Instant::now() + GRACE });
+                let what = DeferredEnd::Plugin {
+                    id,
+                    plugin_id: root.plugin_id,
+                };
+                self.deferred.push(Deferred {
+                    vm,
+                    generation,
+                    what,
+                    until: Instant::now() + GRACE,
+                });
             }
             Err(error) => {
                 tracing::error!("a plugin failed while it shut down: {error:?}");
@@ -200,7 +243,9 @@ impl Host {
     fn delete_root(&mut self, vm: usize, id: u64, plugin_id: u32) {
         let Some(slot) = self.vms.get_mut(vm) else { return };
         let generation = slot.generation;
-        let Some(instance) = slot.instance.as_mut() else { return };
+        let Some(instance) = slot.instance.as_mut() else {
+            return;
+        };
         let scope = CallScope::new(plugin_id, plugin_id, "on_delete");
         let deleted = instance.enter(&mut StreamTable::new(), scope, |callbacks, store| {
             callbacks.lifecycle.delete_plugin(store, plugin_id)

@@ -149,13 +149,6 @@ impl HttpStream {
         }
     }
 
-    pub(crate) fn close_direction(&mut self, direction: Direction) {
-        match direction {
-            Direction::Request => self.open[0] = false,
-            Direction::Response => self.open[1] = false,
-        }
-    }
-
     pub(crate) fn length(&mut self, direction: Direction) -> &mut Length {
         let [request, response] = &mut self.lengths;
         match direction {
@@ -191,7 +184,11 @@ impl HttpStream {
         self.is_open(direction)
             && self.filters.iter().all(|filter| {
                 let [request, response] = &filter.lanes;
-                let lane = if direction == Direction::Request { request } else { response };
+                let lane = if direction == Direction::Request {
+                    request
+                } else {
+                    response
+                };
                 lane.hold != Hold::Pause && lane.unseen.is_empty() && !lane.ended
             })
     }

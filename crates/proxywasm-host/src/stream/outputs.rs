@@ -26,13 +26,18 @@ impl Host {
 
     fn emit_request(&mut self, key: StreamKey, end_of_stream: bool) {
         self.keep_map(key, Direction::Request, Map::Headers);
-        let Some(slots) = self.streams.get_mut(key) else { return };
+        let Some(slots) = self.streams.get_mut(key) else {
+            return;
+        };
         let taken = take_request(slots.map(Direction::Request, Map::Headers));
         let Some(stream) = self.stream(key) else { return };
         match taken {
             Ok(head) => {
                 *stream.length(Direction::Request) = declared(&head.headers, end_of_stream);
-                stream.outputs.push_back(Output::RequestHeaders { head: Box::new(head), end_of_stream });
+                stream.outputs.push_back(Output::RequestHeaders {
+                    head: Box::new(head),
+                    end_of_stream,
+                });
             }
             Err(error) => {
                 let filters = stream.filters.len();
@@ -45,20 +50,31 @@ impl Host {
 
     fn emit_response(&mut self, key: StreamKey, end_of_stream: bool) {
         self.keep_map(key, Direction::Response, Map::Headers);
-        let Some(slots) = self.streams.get_mut(key) else { return };
+        let Some(slots) = self.streams.get_mut(key) else {
+            return;
+        };
         if matches!(slots.reply, Reply::Sent | Reply::Closed) {
             return;
         }
         let taken = take_response(slots.map(Direction::Response, Map::Headers));
-        let bodiless = self.http.get(key.index()).is_some_and(|stream| stream.answered.head);
+        let bodiless = self
+            .http
+            .get(key.index())
+            .is_some_and(|stream| stream.answered.head);
         match taken {
             Ok(head) => {
                 slots.reply = Reply::Sent;
                 let Some(stream) = self.stream(key) else { return };
                 // The length of a response to HEAD is that of another response.
-                *stream.length(Direction::Response) =
-                    if bodiless { Length::default() } else { declared(&head.headers, end_of_stream) };
-                stream.outputs.push_back(Output::ResponseHeaders { head: Box::new(head), end_of_stream });
+                *stream.length(Direction::Response) = if bodiless {
+                    Length::default()
+                } else {
+                    declared(&head.headers, end_of_stream)
+                };
+                stream.outputs.push_back(Output::ResponseHeaders {
+                    head: Box::new(head),
+                    end_of_stream,
+                });
             }
             Err(error) => {
                 self.invalid("response", &error);
@@ -72,9 +88,9 @@ impl Host {
         let Some(stream) = self.stream(key) else { return };
         let length = stream.length(direction);
         length.sent += data.len() as u64;
-        let wrong = length.declared.is_some_and(|declared| {
-            length.sent > declared || (end_of_stream && length.sent < declared)
-        });
+        let wrong = length
+            .declared
+            .is_some_and(|declared| length.sent > declared || (end_of_stream && length.sent < declared));
         if wrong {
             return self.reset(key, ResetReason::LengthChanged);
         }
@@ -98,7 +114,9 @@ impl Host {
             return self.reset(key, ResetReason::LengthChanged);
         }
         self.keep_map(key, direction, Map::Trailers);
-        let Some(slots) = self.streams.get_mut(key) else { return };
+        let Some(slots) = self.streams.get_mut(key) else {
+            return;
+        };
         let taken = take_trailers(slots.map(direction, Map::Trailers));
         let Some(stream) = self.stream(key) else { return };
         match (taken, direction) {
@@ -142,5 +160,8 @@ fn declared(headers: &HeaderMap, end_of_stream: bool) -> Length {
         return Length::default();
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    Length { declared: length.and_then(|value| value.parse().ok()), sent: 0 }
+    Length {
+        declared: length.and_then(|value| value.parse().ok()),
+        sent: 0,
+    }
 }

@@ -17,10 +17,22 @@ pub(crate) struct At {
 impl Host {
     /// Takes a piece one step further.
     pub(crate) fn advance(&mut self, work: Work) {
-        let Work { key, place, direction, piece } = work;
+        let Work {
+            key,
+            place,
+            direction,
+            piece,
+        } = work;
         match place {
             Place::Out => self.emit(key, direction, piece),
-            Place::Filter(index) => self.arrive(At { key, index, direction }, piece),
+            Place::Filter(index) => self.arrive(
+                At {
+                    key,
+                    index,
+                    direction,
+                },
+                piece,
+            ),
         }
     }
 
@@ -29,7 +41,9 @@ impl Host {
         if at.direction == Direction::Response {
             stream.response_low = stream.response_low.min(at.index);
         }
-        let Some(filter) = stream.filters.get_mut(at.index) else { return };
+        let Some(filter) = stream.filters.get_mut(at.index) else {
+            return;
+        };
         let (phases, bound) = (filter.phases, filter.bound);
         let lane = filter.lane(at.direction);
         if lane.ended {
@@ -58,10 +72,14 @@ impl Host {
         if let Some(lane) = self.lane(at) {
             lane.headers = Some(end_of_stream);
         }
-        let Some(num_headers) = self.begin(at, Some(Map::Headers)) else { return };
+        let Some(num_headers) = self.begin(at, Some(Map::Headers)) else {
+            return;
+        };
         let callback = Phase::new(at.direction, Part::Headers).callback();
         let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
-            callbacks.http.headers(store, at.direction, context_id, num_headers, end_of_stream)
+            callbacks
+                .http
+                .headers(store, at.direction, context_id, num_headers, end_of_stream)
         });
         if let Some(returned) = returned {
             self.act(at, Part::Headers, returned, end_of_stream);
@@ -73,7 +91,9 @@ impl Host {
         lane.has_body = true;
         lane.body_end |= end_of_stream;
         let waits = lane.hold == Hold::EndOrFull;
-        let Some(shared) = self.shared_lane(at) else { return };
+        let Some(shared) = self.shared_lane(at) else {
+            return;
+        };
         while let Some(chunk) = data.pop() {
             shared.body.push(chunk);
         }
@@ -90,7 +110,9 @@ impl Host {
 
     /// Calls the plugin for the body that is here.
     pub(crate) fn call_body(&mut self, at: At, end_of_stream: bool) {
-        let Some(shared) = self.shared_lane(at) else { return };
+        let Some(shared) = self.shared_lane(at) else {
+            return;
+        };
         shared.body_access = Access::Write;
         let size = u32::try_from(shared.body.len()).unwrap_or(u32::MAX);
         if self.begin(at, None).is_none() {
@@ -98,7 +120,9 @@ impl Host {
         }
         let callback = Phase::new(at.direction, Part::Body).callback();
         let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
-            callbacks.http.body(store, at.direction, context_id, size, end_of_stream)
+            callbacks
+                .http
+                .body(store, at.direction, context_id, size, end_of_stream)
         });
         if let Some(returned) = returned {
             self.act(at, Part::Body, returned, end_of_stream);
@@ -117,7 +141,10 @@ impl Host {
                 _ => {}
             }
             // It may have answered, closed the stream or failed meanwhile.
-            if !self.stream(at.key).is_some_and(|stream| stream.is_open(at.direction)) {
+            if !self
+                .stream(at.key)
+                .is_some_and(|stream| stream.is_open(at.direction))
+            {
                 return;
             }
             let bypassed = self.lane(at).is_none_or(|lane| lane.bypassed);
@@ -132,10 +159,14 @@ impl Host {
         if !calls_trailers {
             return self.release(at, false);
         }
-        let Some(num_trailers) = self.begin(at, Some(Map::Trailers)) else { return };
+        let Some(num_trailers) = self.begin(at, Some(Map::Trailers)) else {
+            return;
+        };
         let callback = Phase::new(at.direction, Part::Trailers).callback();
         let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
-            callbacks.http.trailers(store, at.direction, context_id, num_trailers)
+            callbacks
+                .http
+                .trailers(store, at.direction, context_id, num_trailers)
         });
         if let Some(returned) = returned {
             self.act(at, Part::Trailers, returned, true);
@@ -143,14 +174,22 @@ impl Host {
     }
 
     fn metadata(&mut self, at: At, map: ByteMap) {
-        let Some(stream) = self.streams.get_mut(at.key) else { return };
+        let Some(stream) = self.streams.get_mut(at.key) else {
+            return;
+        };
         stream.map(at.direction, Map::Metadata).put_map(map);
-        let Some(num_elements) = self.begin(at, Some(Map::Metadata)) else { return };
+        let Some(num_elements) = self.begin(at, Some(Map::Metadata)) else {
+            return;
+        };
         let callback = Phase::new(at.direction, Part::Metadata).callback();
         let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
-            callbacks.http.metadata(store, at.direction, context_id, num_elements)
+            callbacks
+                .http
+                .metadata(store, at.direction, context_id, num_elements)
         });
-        let Some(stream) = self.streams.get_mut(at.key) else { return };
+        let Some(stream) = self.streams.get_mut(at.key) else {
+            return;
+        };
         let map = std::mem::take(stream.map(at.direction, Map::Metadata).write());
         if let Some(shared) = self.shared_lane(at) {
             *shared.map_access(Map::Metadata) = Access::None;
@@ -161,7 +200,13 @@ impl Host {
         match returned {
             Some(returned) => self.act(at, Part::Metadata, returned, false),
             // The plugin failed; if the stream goes on without it, so does the frame.
-            None => self.release(at, false),
+            None if self
+                .stream(at.key)
+                .is_some_and(|stream| stream.is_open(at.direction)) =>
+            {
+                self.release(at, false);
+            }
+            None => {}
         }
     }
 
@@ -171,7 +216,10 @@ impl Host {
         let holds = lane.hold != Hold::None;
         match piece {
             Piece::Metadata(map) if holds => lane.metadata.push(map),
-            Piece::Body { mut data, end_of_stream } if holds => {
+            Piece::Body {
+                mut data,
+                end_of_stream,
+            } if holds => {
                 (lane.has_body, lane.body_end) = (true, lane.body_end || end_of_stream);
                 if let Some(shared) = self.shared_lane(at) {
                     while let Some(chunk) = data.pop() {
@@ -210,7 +258,12 @@ impl Host {
     pub(crate) fn send_on(&mut self, at: At, piece: Piece) {
         let Some(stream) = self.stream(at.key) else { return };
         let place = stream.next(at.index, at.direction);
-        self.work.push_back(Work { key: at.key, place, direction: at.direction, piece });
+        self.work.push_back(Work {
+            key: at.key,
+            place,
+            direction: at.direction,
+            piece,
+        });
     }
 
     pub(crate) fn lane(&mut self, at: At) -> Option<&mut LaneState> {

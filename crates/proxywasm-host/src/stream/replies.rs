@@ -14,7 +14,13 @@ impl Host {
     /// Answers the downstream. The answer passes the filters before `below`, in the order of a response, that no response has come
     /// to yet.
     pub(crate) fn respond(&mut self, key: StreamKey, below: usize, response: LocalResponse) {
-        let Some(stream) = self.http.get_mut(key.index()).filter(|stream| stream.key == Some(key)) else { return };
+        let Some(stream) = self
+            .http
+            .get_mut(key.index())
+            .filter(|stream| stream.key == Some(key))
+        else {
+            return;
+        };
         if stream.finished {
             return;
         }
@@ -32,10 +38,23 @@ impl Host {
         }
         let end_of_stream = body.is_empty();
         let direction = Direction::Response;
-        self.work.push_back(Work { key, place, direction, piece: Piece::Headers { end_of_stream } });
+        self.work.push_back(Work {
+            key,
+            place,
+            direction,
+            piece: Piece::Headers { end_of_stream },
+        });
         if !end_of_stream {
-            let piece = Piece::Body { data: Buffer::from(body), end_of_stream: true };
-            self.work.push_back(Work { key, place, direction, piece });
+            let piece = Piece::Body {
+                data: Buffer::from(body),
+                end_of_stream: true,
+            };
+            self.work.push_back(Work {
+                key,
+                place,
+                direction,
+                piece,
+            });
         }
         self.announce(key);
     }
@@ -46,7 +65,9 @@ impl Host {
         if let Some(slots) = self.streams.get_mut(key) {
             slots.reply = Reply::Closed;
         }
-        let Some(stream) = self.stream(key).filter(|stream| !stream.finished) else { return };
+        let Some(stream) = self.stream(key).filter(|stream| !stream.finished) else {
+            return;
+        };
         stream.outputs.push_back(Output::Reset(reason));
         self.announce(key);
     }
@@ -76,7 +97,9 @@ impl Host {
         for lane in stream.filters.iter_mut().flat_map(|filter| &mut filter.lanes) {
             lane.clear();
         }
-        let Some(slots) = self.streams.get_mut(key) else { return };
+        let Some(slots) = self.streams.get_mut(key) else {
+            return;
+        };
         for lane in slots.filters.iter_mut().flat_map(|filter| &mut filter.lanes) {
             lane.body.clear();
             lane.body_written = false;
@@ -94,18 +117,33 @@ impl Host {
         error: &wasmtime::Error,
     ) {
         let Some(stream) = self.stream(key) else { return };
-        let plugin = stream.chain.as_ref().and_then(|chain| chain.plugins().get(index)).cloned();
-        let Some(filter) = stream.filters.get(index) else { return };
+        let plugin = stream
+            .chain
+            .as_ref()
+            .and_then(|chain| chain.plugins().get(index))
+            .cloned();
+        let Some(filter) = stream.filters.get(index) else {
+            return;
+        };
         let (vm, generation) = (filter.vm, filter.generation);
-        let policy = plugin.as_ref().map_or(FailurePolicy::Closed, |plugin| plugin.config().failure);
+        let policy = plugin
+            .as_ref()
+            .map_or(FailurePolicy::Closed, |plugin| plugin.config().failure);
         let name = plugin.as_ref().map_or("", |plugin| plugin.name());
-        tracing::error!(plugin = name, callback, stream = key.index(), "a plugin failed: {error:?}");
+        tracing::error!(
+            plugin = name,
+            callback,
+            stream = key.index(),
+            "a plugin failed: {error:?}"
+        );
         self.fail_vm(vm, generation, policy);
     }
 
     /// Drops a failed instance and gives each of its streams the policy.
     pub(crate) fn fail_vm(&mut self, vm: usize, generation: u64, policy: FailurePolicy) {
-        let Some(slot) = self.vms.get_mut(vm).filter(|slot| slot.generation == generation) else { return };
+        let Some(slot) = self.vms.get_mut(vm).filter(|slot| slot.generation == generation) else {
+            return;
+        };
         slot.drop_instance(Self::reloads(policy));
         self.apply_failure(vm, generation);
     }
@@ -113,11 +151,19 @@ impl Host {
     /// Gives each stream of an instance that is gone its policy, once.
     pub(crate) fn apply_failure(&mut self, vm: usize, generation: u64) {
         let lost = |stream: &HttpStream| {
-            stream.filters.iter().any(|filter| filter.alive && (filter.vm, filter.generation) == (vm, generation))
+            stream
+                .filters
+                .iter()
+                .any(|filter| filter.alive && (filter.vm, filter.generation) == (vm, generation))
         };
-        self.deferred.retain(|deferred| (deferred.vm, deferred.generation) != (vm, generation));
-        let affected: Vec<StreamKey> =
-            self.http.iter().filter(|stream| lost(stream)).filter_map(|stream| stream.key).collect();
+        self.deferred
+            .retain(|deferred| (deferred.vm, deferred.generation) != (vm, generation));
+        let affected: Vec<StreamKey> = self
+            .http
+            .iter()
+            .filter(|stream| lost(stream))
+            .filter_map(|stream| stream.key)
+            .collect();
         for key in affected {
             self.lose_filters(key, vm, generation);
         }
@@ -147,7 +193,11 @@ impl Host {
         } else {
             for index in open {
                 for direction in DIRECTIONS {
-                    self.release_all(At { key, index, direction });
+                    self.release_all(At {
+                        key,
+                        index,
+                        direction,
+                    });
                 }
             }
         }
@@ -156,7 +206,11 @@ impl Host {
     /// No instance of a plugin can be had for a stream that begins.
     pub(crate) fn unavailable(&mut self, key: StreamKey, index: usize) {
         let Some(stream) = self.stream(key) else { return };
-        let plugin = stream.chain.as_ref().and_then(|chain| chain.plugins().get(index)).cloned();
+        let plugin = stream
+            .chain
+            .as_ref()
+            .and_then(|chain| chain.plugins().get(index))
+            .cloned();
         if let Some(filter) = stream.filters.get_mut(index) {
             filter.lanes.iter_mut().for_each(|lane| lane.bypassed = true);
         }

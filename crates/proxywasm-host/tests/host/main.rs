@@ -1,0 +1,13 @@
+//! The host core, driven by scripts over plugins in the text format and over the prebuilt sample plugins: one binary, a file for
+//! each concern.
+
+mod actions;
+mod chains;
+mod common;
+mod failures;
+mod hostcalls;
+mod legacy;
+mod lifecycle;
+mod maps;
+mod pauses;
+mod responses;
