@@ -1,23 +1,25 @@
 //! Paths that Markdown files name: targets of links, and code such as `crates/wasi-log/src/core.rs`.
 
+use std::collections::BTreeSet;
+
 use super::repository::Repository;
 
 /// Code that begins with one of these is a path from the root.
 const ROOTS: &[&str] = &["benches/", "crates/", "docs/", "tests/", "witx/", "xtask/"];
 
 pub(super) fn check(repository: &Repository) -> Vec<String> {
-    let mut problems = Vec::new();
+    let mut problems = BTreeSet::new();
     for (file, text) in repository.texts(".md") {
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
         let links = links(text).filter_map(|link| Some((link, resolve(folder, link)?)));
         let code = code(text).map(|code| (code, code.to_owned()));
         for (shown, path) in links.chain(code) {
             if !repository.has(&path) {
-                problems.push(format!("{file}: names `{shown}`, which is not there"));
+                problems.insert(format!("{file}: names `{shown}`, which is not there"));
             }
         }
     }
-    problems
+    problems.into_iter().collect()
 }
 
 /// The targets of links to files, without the place in the file.
