@@ -36,6 +36,14 @@ pub const TRAP_LEGACY: &str = "trap_legacy";
 pub const LOOP_LEGACY: &str = "loop_legacy";
 /// Eats all memory, on demand; ABI 0.2.1.
 pub const BOMB_LEGACY: &str = "bomb_legacy";
+/// Adds one request header; ABI 0.2.1.
+pub const ADD_HEADER_LEGACY: &str = "add_header_legacy";
+/// Adds one request header; component ABI.
+pub const ADD_HEADER_COMPONENT: &str = "add_header_component";
+/// Forwards everything, from every callback; ABI 0.2.1.
+pub const FORWARD_LEGACY: &str = "forward_legacy";
+/// Forwards everything, from every callback; component ABI.
+pub const FORWARD_COMPONENT: &str = "forward_component";
 
 /// All plugins.
 pub const ALL: &[&str] = &[
@@ -50,6 +58,10 @@ pub const ALL: &[&str] = &[
     TRAP_LEGACY,
     LOOP_LEGACY,
     BOMB_LEGACY,
+    ADD_HEADER_LEGACY,
+    ADD_HEADER_COMPONENT,
+    FORWARD_LEGACY,
+    FORWARD_COMPONENT,
 ];
 
 /// The manifest of the plugins.
