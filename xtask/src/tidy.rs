@@ -5,6 +5,7 @@
 //! - [`components`]: the files that every component crate has
 //! - [`sources`]: documentation, unsafe code and length of source files, and folders of somebody's machine
 //! - [`links`]: paths that the documentation names
+//! - [`excerpts`]: code that the README shows
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use anyhow::bail;
 use repository::Repository;
 
 mod components;
+mod excerpts;
 mod layers;
 mod layout;
 mod links;
@@ -45,6 +47,7 @@ fn problems(repository: &Repository) -> Vec<String> {
         components::check,
         sources::check,
         links::check,
+        excerpts::check,
     ];
     rules.into_iter().flat_map(|rule| rule(repository)).collect()
 }

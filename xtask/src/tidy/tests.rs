@@ -48,6 +48,10 @@ fn tidy() -> Repository {
         ),
         ("benches/Cargo.toml", ""),
         ("clippy.toml", ""),
+        (
+            "crates/proxywasm-host/examples/embed.rs",
+            "fn main() {\n    run();\n}\n",
+        ),
         ("crates/proxywasm-sdk/src/lib.rs", library),
         ("crates/wasi-common/README.md", ""),
         (
@@ -167,6 +171,12 @@ fn files() {
         ("docs/a.md", Some("see other/machine/folder/x"), &[]),
         ("docs/a.md", Some("[a](b.md)"), &["docs/a.md: names `b.md`"]),
         ("docs/a.md", Some("[a](../xtask/Cargo.toml)"), &[]),
+        ("README.md", Some("```rust\n    run();\n\n```\n"), &[]),
+        (
+            "README.md",
+            Some("```rust\n    walk();\n```\nwalk"),
+            &["README.md: shows `walk();`"],
+        ),
         (
             "docs/a.md",
             Some("`crates/wasi-log/src/gone.rs`"),
