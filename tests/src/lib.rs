@@ -1,3 +1,4 @@
 //! Helpers of the tests.
 
 pub mod guests;
+pub mod harness;

@@ -1,0 +1,31 @@
+//! What tests over real sockets need: a runner in this process, origin servers behind it, and clients before it.
+//!
+//! Clients and origins are plain blocking sockets that speak HTTP/1.1 by hand, so that a test sees and sends exactly what is on
+//! the wire.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test whose set-up fails has to fail, and says why"
+)]
+
+mod client;
+mod log;
+mod nginx;
+mod origin;
+mod proxy;
+mod wire;
+
+pub use client::Client;
+pub use log::{Captured, capture_log};
+pub use nginx::Nginx;
+pub use origin::Origin;
+pub use proxy::{Proxy, ProxyBuilder, proxy};
+pub use wire::{Message, chunked, resident_bytes};
+
+use std::time::Duration;
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,163 @@
+//! A runner in this process.
+
+use crate::guests;
+use proxywasm_host::{Engine, EngineSettings, LogSink, MemorySink, Plugin, PluginCode, PluginConfig};
+use proxywasm_runner::{
+    AcceptMode, HttpTarget, ListenerSettings, LogOptions, Runner, Settings, UpstreamTarget,
+};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+/// A running proxy. Stops when dropped.
+pub struct Proxy {
+    runner: Runner,
+}
+
+/// A proxy to be.
+pub struct ProxyBuilder {
+    plugins: Vec<Plugin>,
+    upstream: UpstreamTarget,
+    accept: AcceptMode,
+    workers: usize,
+}
+
+/// A proxy with one worker and no plugins, before the built-in echo.
+pub fn proxy() -> ProxyBuilder {
+    ProxyBuilder {
+        plugins: Vec::new(),
+        upstream: UpstreamTarget::Echo,
+        accept: AcceptMode::PerWorker,
+        workers: 1,
+    }
+}
+
+// === impl ProxyBuilder ===
+
+impl ProxyBuilder {
+    /// Adds a sample plugin.
+    pub fn guest(self, name: &str, configuration: &str) -> Self {
+        let code = guest_code(name);
+        let config = PluginConfig {
+            configuration: configuration.as_bytes().to_vec().into(),
+            ..PluginConfig::new(name)
+        };
+        self.plugin(code, config)
+    }
+
+    /// Adds sample plugins without a configuration.
+    pub fn guests(self, names: &[&str]) -> Self {
+        names.iter().fold(self, |builder, name| builder.guest(name, ""))
+    }
+
+    /// Adds a plugin.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn plugin(mut self, code: Arc<PluginCode>, config: PluginConfig) -> Self {
+        let log = Arc::new(MemorySink::default());
+        let sink = Arc::clone(&log) as Arc<dyn LogSink>;
+        let plugin = Plugin::new(engine(), code, config, &sink);
+        self.plugins
+            .push(plugin.unwrap_or_else(|error| panic!("{error}; it logged {:?}", log.take())));
+        self
+    }
+
+    /// Adds a plugin from its text.
+    ///
+    /// # Panics
+    /// It is no plugin, or does not start.
+    pub fn wasm(self, name: &str, wasm: &[u8]) -> Self {
+        let code = engine()
+            .load(wasm)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.plugin(code, PluginConfig::new(name))
+    }
+
+    /// Sends requests to a server.
+    pub fn upstream(self, address: SocketAddr) -> Self {
+        self.upstream_within(address, Duration::from_secs(5))
+    }
+
+    /// Sends requests to a server, and waits so long for a connection.
+    pub fn upstream_within(mut self, address: SocketAddr, connect_timeout: Duration) -> Self {
+        let host = address.ip().to_string();
+        self.upstream = UpstreamTarget::Http(HttpTarget {
+            host,
+            port: address.port(),
+            connect_timeout,
+        });
+        self
+    }
+
+    /// Serves with so many threads.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Takes connections from one acceptor.
+    pub fn one_acceptor(mut self) -> Self {
+        self.accept = AcceptMode::OneAcceptor;
+        self
+    }
+
+    /// Starts it on a port that is free.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(self) -> Proxy {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = ListenerSettings {
+            upstream: self.upstream,
+            ..ListenerSettings::new(any, self.accept, self.plugins)
+        };
+        let settings = Settings {
+            workers: NonZeroUsize::new(self.workers).unwrap(),
+            listeners: vec![listener],
+            engine: engine().clone(),
+        };
+        Proxy {
+            runner: Runner::start(settings, &LogOptions::default()).unwrap(),
+        }
+    }
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.runner.addresses()[0]
+    }
+
+    /// A connection to it.
+    pub fn client(&self) -> super::Client {
+        super::Client::connect(self.address())
+    }
+
+    /// Stops it, and returns when it has.
+    pub fn shut_down(self) {
+        self.runner.shut_down();
+    }
+}
+
+/// The engine of all proxies of a test process.
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new(EngineSettings::default()).unwrap())
+}
+
+/// The code of a sample plugin, compiled once in a test process.
+fn guest_code(name: &str) -> Arc<PluginCode> {
+    static CODES: OnceLock<Mutex<HashMap<String, Arc<PluginCode>>>> = OnceLock::new();
+    let mut codes = CODES.get_or_init(Mutex::default).lock().unwrap();
+    let code = codes.entry(name.to_owned()).or_insert_with(|| {
+        engine()
+            .load(&guests::load(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+    });
+    Arc::clone(code)
+}
