@@ -68,7 +68,10 @@ mod log;
 mod map;
 mod pairs;
 mod plugin;
-#[allow(unsafe_code, reason = "hostcalls are imports, which only the caller can know to be called rightly")]
+#[allow(
+    unsafe_code,
+    reason = "hostcalls are imports, which only the caller can know to be called rightly"
+)]
 pub mod raw;
 mod status;
 mod stream;
