@@ -2,6 +2,7 @@
 
 use proxywasm_host::{LogLevel, LogSink};
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
@@ -59,6 +60,7 @@ pub fn parse_filter(filter: &str) -> Result<EnvFilter, ParseError> {
 pub(crate) fn start(filter: &str) -> Result<(), ParseError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(parse_filter(filter)?)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .finish();
     // A test, or a program that embeds the runner, may have set one before.

@@ -1,0 +1,410 @@
+//! The binary, as a person at a terminal meets it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Adds `x-seen: yes` to nothing: exports all that ABI 0.2.1 asks of a plugin, and lets everything pass. Refuses to start with a
+/// configuration of three bytes.
+const PLUGIN: &str = r#"(module
+    (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 1 16)
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+    (func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.ne (local.get 1) (i32.const 3))))"#;
+
+/// A folder of files that is removed afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("proxywasm-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn plugin(&self) -> PathBuf {
+        self.file("plugin.wasm", wat::parse_str(PLUGIN).unwrap())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxywasm"));
+    command.args(arguments).env_remove("RUST_LOG");
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A runner that was started by the binary.
+struct Running {
+    process: Child,
+    lines: Vec<String>,
+    address: String,
+}
+
+impl Running {
+    fn start(arguments: &[&str], lines: usize) -> Self {
+        let mut process = command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let lines: Vec<String> = stdout.lines().take(lines).map(Result::unwrap).collect();
+        let address = lines
+            .first()
+            .and_then(|line| line.split("http://").nth(1)?.split(',').next());
+        let address = address
+            .unwrap_or_else(|| panic!("no address: {lines:?}"))
+            .to_owned();
+        Self {
+            process,
+            lines,
+            address,
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+
+    /// Sends a signal; returns what was logged.
+    fn stop(mut self, signal: &str) -> String {
+        let id = self.process.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let start = Instant::now();
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(10), "it does not stop");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(
+            self.process.wait().unwrap().success(),
+            "a stop that was asked for is no failure"
+        );
+        let mut log = String::new();
+        self.process
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
+        log
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn run_until_a_signal() {
+    let folder = Folder::new("run");
+    let plugin = folder.plugin();
+    for signal in ["-INT", "-TERM"] {
+        let running = Running::start(
+            &[
+                "run",
+                "--plugin",
+                text(&plugin),
+                "--listen",
+                "127.0.0.1:0",
+                "--workers",
+                "2",
+            ],
+            2,
+        );
+        assert!(
+            running.lines[0].ends_with("2 workers, upstream: the built-in echo"),
+            "{:?}",
+            running.lines
+        );
+        assert_eq!(running.lines[1], "  plugin plugin: ABI 0.2.1");
+        let response = running.get("/hello");
+        assert!(
+            response.starts_with("HTTP/1.1 200 OK\r\n") && response.contains("GET /hello HTTP/1.1\n"),
+            "{response}"
+        );
+        let log = running.stop(signal);
+        assert!(
+            log.contains(&format!("SIG{}: stopping", &signal[1..])) && log.contains("stopped"),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn serve_a_file() {
+    let folder = Folder::new("serve");
+    folder.plugin();
+    let file = folder.file(
+        "proxy.yaml",
+        "workers: 1
+log: { filter: warn, plugin_messages: 5 }
+listeners:
+  - address: 127.0.0.1:0
+    accept: one_acceptor
+    plugins: [first, second]
+    upstream: echo
+  - address: 127.0.0.1:0
+plugins:
+  - name: first
+    file: plugin.wasm
+    configuration: { key: [1, two] }
+    callbacks_off: [response_body, request_trailers]
+    environment: { KEY: value }
+    failure: reload
+    limits: { held_body: 64 KiB, memory: 16 MiB, headers: 100 }
+    deadlines: { callback: 50ms, start: 1s }
+  - name: second
+    file: plugin.wasm
+    configuration_base64: AAECAw==
+    instances: fresh_per_stream
+    failure: open
+    headers_pause: hold_headers
+    log_level: debug
+    allowed_hostcalls: [proxy_log]
+",
+    );
+    let running = Running::start(&["serve", text(&file)], 5);
+    assert_eq!(
+        running.lines[1..3],
+        ["  plugin first: ABI 0.2.1", "  plugin second: ABI 0.2.1"]
+    );
+    assert_eq!(running.lines[4], "  no plugins");
+    assert!(running.get("/").contains("200 OK"));
+    assert_eq!(running.stop("-TERM"), "", "the filter of the file is kept to");
+}
+
+#[test]
+fn faulty_files_are_pointed_at() {
+    let folder = Folder::new("faulty");
+    folder.plugin();
+    folder.file("garbage.wasm", "garbage");
+    let listener = "listeners: [{ address: 127.0.0.1:0, plugins: [a] }]\n";
+    let table: &[(String, &str, &str)] = &[
+        ("listeners:\n  - adress: 127.0.0.1:0\n".into(), "2:5", "adress"),
+        ("listeners:\n  - address: here\n".into(), "2:14", "address"),
+        ("listeners: []\n".into(), "1:12", "no listener is configured"),
+        (
+            "workers: 0\nlisteners: [{ address: 127.0.0.1:0 }]\n".into(),
+            "1:1",
+            "nonzero",
+        ),
+        (listener.into(), "1:47", "no plugin is called `a`"),
+        (
+            "listeners: [{ address: 127.0.0.1:0, upstream: 'https://h' }]\n".into(),
+            "1:47",
+            "TLS to upstreams",
+        ),
+        (
+            format!("{listener}plugins:\n  - name: a\n    file: missing.wasm\n"),
+            "4:11",
+            "cannot read the plugin",
+        ),
+        (
+            format!("{listener}plugins:\n  - name: a\n    file: garbage.wasm\n"),
+            "4:11",
+            "does not compile",
+        ),
+        (
+            format!("{listener}plugins:\n  - name: a\n    file: plugin.wasm\n    configuration: abc\n"),
+            "3:11",
+            "does not accept its configuration",
+        ),
+        (
+            format!(
+                "{listener}plugins:\n  - name: a\n    file: plugin.wasm\n    configuration_base64: '?'\n"
+            ),
+            "5:27",
+            "is not Base64",
+        ),
+        (
+            format!(
+                "{listener}plugins:\n  - {{ name: a, file: plugin.wasm }}\n  - {{ name: a, file: plugin.wasm }}\n"
+            ),
+            "4:13",
+            "two plugins are called `a`",
+        ),
+        (
+            format!(
+                "{listener}plugins:\n  - name: a\n    file: plugin.wasm\n    limits: {{ memory: 1 TiB }}\n"
+            ),
+            "5:15",
+            "a size such as",
+        ),
+        ("listeners: [".into(), "1:12", ""),
+    ];
+    for (config, position, message) in table {
+        let file = folder.file("proxy.yaml", config);
+        let output = output(&["serve", text(&file)]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{config}\n{error}");
+        assert!(output.stdout.is_empty(), "nothing listens: {config}");
+        let place = format!("error: {}:{position}: ", file.display());
+        assert!(
+            error.contains(&place) && error.contains(message),
+            "{config}\nexpected {place}{message}\n{error}"
+        );
+        let line: usize = position.split(':').next().unwrap().parse().unwrap();
+        let column: usize = position.split(':').nth(1).unwrap().parse().unwrap();
+        let shown = format!(
+            "{line} | {}\n  | {}^",
+            config.lines().nth(line - 1).unwrap(),
+            " ".repeat(column - 1)
+        );
+        assert!(error.contains(&shown), "{error}\nexpected\n{shown}");
+    }
+    let missing = output(&["serve", "no-such-file.yaml"]);
+    assert!(
+        String::from_utf8(missing.stderr)
+            .unwrap()
+            .contains("no-such-file.yaml: cannot read the configuration")
+    );
+}
+
+#[test]
+fn faulty_arguments() {
+    let folder = Folder::new("arguments");
+    let plugin = folder.plugin();
+    let garbage = folder.file("garbage.wasm", "garbage");
+    let plugin = text(&plugin);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let table: &[(&[&str], i32, &str)] = &[
+        (
+            &["run", "--plugin", plugin, "--config", "abc"],
+            1,
+            "plugin `plugin` does not accept its configuration",
+        ),
+        (
+            &["run", "--plugin", plugin, "--config", "@missing"],
+            1,
+            "cannot read the configuration missing",
+        ),
+        (
+            &["run", "--plugin", plugin, "--config", "a", "--config", "b"],
+            1,
+            "more --config than --plugin",
+        ),
+        (
+            &["run", "--plugin", "missing.wasm"],
+            1,
+            "cannot read the plugin missing.wasm",
+        ),
+        (
+            &["run", "--plugin", text(&garbage)],
+            1,
+            "garbage.wasm: the code does not compile",
+        ),
+        (
+            &["run", "--plugin", plugin, "--listen", &taken],
+            1,
+            "cannot listen on 127.0.0.1:",
+        ),
+        (
+            &["run", "--plugin", plugin, "--upstream", "https://h"],
+            2,
+            "TLS to upstreams is not supported",
+        ),
+        (
+            &["run", "--plugin", plugin, "--log", "a=b=c"],
+            1,
+            "`a=b=c` is no log filter",
+        ),
+        (&["run"], 2, "--plugin"),
+    ];
+    for (arguments, code, message) in table {
+        let output = output(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?} {error}");
+        assert!(error.contains(message), "{arguments:?} {error}");
+    }
+}
+
+#[test]
+fn inspect() {
+    let folder = Folder::new("inspect");
+    let plugin = folder.plugin();
+    let shown = output(&["inspect", text(&plugin)]);
+    assert!(shown.status.success());
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for line in [
+        "abi:      ABI 0.2.1",
+        "markers:  proxy_abi_version_0_2_1",
+        "memory:   64 KiB, may grow to 1024 KiB",
+        "  env proxy_log (func (param i32 i32 i32) (result i32))",
+        "  proxy_on_request_headers (func (param i32 i32 i32) (result i32))",
+        "accepted: yes; its configuration may still keep it from starting",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
+
+    let json = output(&["inspect", "--json", text(&plugin)]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["abi"], "ABI 0.2.1");
+    assert_eq!(json["memories"][0]["initial_bytes"], 65536);
+    assert_eq!(json["imports"][0]["name"], "proxy_log");
+    assert_eq!(json["refused"], serde_json::json!([]));
+
+    let refused = [
+        (r#"(module (memory (export "memory") 1))"#, "so it is no plugin"),
+        (
+            r#"(module (import "env" "no_such_call" (func)) (memory (export "memory") 1)
+                (func (export "malloc") (param i32) (result i32) (i32.const 0)) (func (export "proxy_abi_version_0_2_1")))"#,
+            "the module imports `env` `no_such_call`",
+        ),
+        (
+            r#"(module (func (export "proxy_abi_version_2021_04")))"#,
+            "exports no memory",
+        ),
+    ];
+    for (wat, reason) in refused {
+        let plugin = folder.file("refused.wasm", wat::parse_str(wat).unwrap());
+        let shown = output(&["inspect", text(&plugin)]);
+        assert_eq!(shown.status.code(), Some(1));
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(
+            shown.contains("accepted: no\n") && shown.contains(reason),
+            "{shown}"
+        );
+    }
+}
