@@ -1,4 +1,5 @@
 //! Nobody is sent more than he reads: the proxy holds what its buffers hold, and then reads no more.
+#![cfg(test)]
 
 use proxywasm_tests::guests::HEADERS_COMPONENT;
 use proxywasm_tests::harness::{Message, Origin, proxy};

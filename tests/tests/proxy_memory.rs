@@ -1,4 +1,5 @@
 //! 100 MB each way with flat memory. A file of its own with one test, for the memory of the process is what it measures.
+#![cfg(test)]
 
 use proxywasm_tests::guests::{HEADERS_COMPONENT, HEADERS_LEGACY};
 use proxywasm_tests::harness::{Client, Message, Origin, Proxy, proxy, resident_bytes};

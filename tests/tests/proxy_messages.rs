@@ -1,5 +1,6 @@
 //! Messages of every shape through the proxy, without plugins and with the headers plugin on both ABIs, between a client and an
 //! origin that show what is on the wire.
+#![cfg(test)]
 
 use proxywasm_tests::guests::{HEADERS_COMPONENT, HEADERS_LEGACY};
 use proxywasm_tests::harness::{Message, Origin, PATIENCE, Proxy, chunked, proxy};

@@ -1,5 +1,6 @@
 //! A real origin server behind the proxy: nginx, without plugins and with the headers plugin on both ABIs. Skipped, with a
 //! message, where nginx is not installed.
+#![cfg(test)]
 
 use proxywasm_tests::guests::{HEADERS_COMPONENT, HEADERS_LEGACY};
 use proxywasm_tests::harness::{Client, Message, Nginx, Proxy, chunked, proxy};

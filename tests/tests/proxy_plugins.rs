@@ -1,4 +1,5 @@
 //! The sample plugins, each on both ABIs, over real sockets: what they do, and that both do the same.
+#![cfg(test)]
 
 use proxywasm_tests::guests::{
     AUTH_COMPONENT, AUTH_LEGACY, BODY_COMPONENT, BODY_LEGACY, CONFIGURATION_COMPONENT, CONFIGURATION_LEGACY,

@@ -1,4 +1,5 @@
 //! How streams end, and what plugins hear of it, over real sockets.
+#![cfg(test)]
 
 use proxywasm_tests::guests::{BOMB_LEGACY, HEADERS_LEGACY, LOOP_LEGACY, TRAP_LEGACY};
 use proxywasm_tests::harness::{Message, Origin, capture_log, proxy};

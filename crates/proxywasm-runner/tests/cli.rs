@@ -1,4 +1,5 @@
 //! The binary, as a person at a terminal meets it.
+#![cfg(test)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -69,7 +69,7 @@ const COUNTING: &str = "(global.set $other (i32.add (global.get $other) (i32.con
 #[test]
 fn plugins_that_behave_alike_share_an_instance() {
     let guest = component(&[("rqh", COUNTING)], "");
-    let mut bench = Bench::new(&[guest.clone()]);
+    let mut bench = Bench::new(std::slice::from_ref(&guest));
     let code = Arc::clone(bench.chain.plugins()[0].code());
     let log: Arc<dyn proxywasm_host::LogSink> = Arc::clone(&bench.log) as _;
     let plugin = |change: fn(&mut PluginConfig)| {

@@ -333,7 +333,7 @@ fn the_order_of_the_end_and_putting_it_off() {
         ("lo", ""),
         ("de", ""),
     ]);
-    let mut bench = Bench::new(&[put_off.clone()]);
+    let mut bench = Bench::new(std::slice::from_ref(&put_off));
     assert_eq!(bench.run("rqh! rsh!").1, "qh do");
     assert_eq!(bench.host.streams(), 1, "what it needs is kept");
     let second = bench.open();

@@ -1,5 +1,6 @@
 //! The host core, driven by scripts over plugins in the text format and over the prebuilt sample plugins: one binary, a file for
 //! each concern.
+#![cfg(test)]
 
 mod actions;
 mod chains;

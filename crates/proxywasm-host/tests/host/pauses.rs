@@ -196,7 +196,7 @@ fn the_end_of_a_stream_that_is_held() {
         bench.trace();
         bench.host.finish(id);
         assert_eq!(bench.trace(), "=1000 =6", "{phase}");
-        assert_eq!(bench.host.next_output(id).is_none(), true);
+        assert!(bench.host.next_output(id).is_none());
         bench.host.finish(id);
         assert_eq!(bench.trace(), "", "{phase}: once");
         let other = bench.open();

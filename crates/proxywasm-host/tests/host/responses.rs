@@ -156,7 +156,7 @@ fn through_a_chain() {
 #[test]
 fn upstream_failures_pass_all_plugins_while_they_can() {
     let guest = component(&[("rsh", "FORWARD_"), ("rsb", "FORWARD_")], "");
-    let (out, trace) = Bench::new(&[guest.clone()]).run("rqh! failed failed");
+    let (out, trace) = Bench::new(std::slice::from_ref(&guest)).run("rqh! failed failed");
     assert_eq!(
         (out.as_str(), trace.as_str()),
         ("rqh! abandoned rsh:502 rsb:upstream!", "rsh rsb8!")
