@@ -1,4 +1,12 @@
 //! Nobody is sent more than he reads: the proxy holds what its buffers hold, and then reads no more.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of a test fail by panicking, as the test does"
+)]
 #![cfg(test)]
 
 use proxywasm_tests::guests::HEADERS_COMPONENT;

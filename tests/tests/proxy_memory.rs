@@ -1,4 +1,12 @@
 //! 100 MB each way with flat memory. A file of its own with one test, for the memory of the process is what it measures.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of a test fail by panicking, as the test does"
+)]
 #![cfg(test)]
 
 use proxywasm_tests::guests::{HEADERS_COMPONENT, HEADERS_LEGACY};

@@ -1,5 +1,13 @@
 //! Messages of every shape through the proxy, without plugins and with the headers plugin on both ABIs, between a client and an
 //! origin that show what is on the wire.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of a test fail by panicking, as the test does"
+)]
 #![cfg(test)]
 
 use proxywasm_tests::guests::{HEADERS_COMPONENT, HEADERS_LEGACY};

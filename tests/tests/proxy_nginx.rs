@@ -1,5 +1,13 @@
 //! A real origin server behind the proxy: nginx, without plugins and with the headers plugin on both ABIs. Skipped, with a
 //! message, where nginx is not installed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of a test fail by panicking, as the test does"
+)]
 #![cfg(test)]
 
 use proxywasm_tests::guests::{HEADERS_COMPONENT, HEADERS_LEGACY};

@@ -1,4 +1,12 @@
 //! How streams end, and what plugins hear of it, over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of a test fail by panicking, as the test does"
+)]
 #![cfg(test)]
 
 use proxywasm_tests::guests::{BOMB_LEGACY, HEADERS_LEGACY, LOOP_LEGACY, TRAP_LEGACY};

@@ -60,11 +60,18 @@ pub(crate) fn receive_request(head: &mut request::Parts) -> Result<Received, Ref
         head.headers.insert(HOST, host);
         head.uri = origin_form(&head.uri);
     }
+    single_length(&mut head.headers);
+    head.version = Version::HTTP_11;
+    if !has_hop_headers(&head.headers) {
+        return Ok(Received {
+            expects_continue: false,
+        });
+    }
     strip_framing(&mut head.headers);
     strip_connection(&mut head.headers);
-    let expects_continue = head.headers.remove(EXPECT).is_some();
-    head.version = Version::HTTP_11;
-    Ok(Received { expects_continue })
+    Ok(Received {
+        expects_continue: head.headers.remove(EXPECT).is_some(),
+    })
 }
 
 /// A request head as plugins left it becomes one for an upstream. Its body follows unless `ends`.
@@ -72,9 +79,11 @@ pub(crate) fn send_request(head: &mut request::Parts, ends: bool) {
     if head.uri.authority().is_some() {
         head.uri = origin_form(&head.uri);
     }
-    strip_connection(&mut head.headers);
-    head.headers.remove(EXPECT);
-    head.headers.remove(TRANSFER_ENCODING);
+    if has_hop_headers(&head.headers) {
+        strip_connection(&mut head.headers);
+        head.headers.remove(EXPECT);
+        head.headers.remove(TRANSFER_ENCODING);
+    }
     head.version = Version::HTTP_11;
     // Upgrades and the like that the client's connection left here are not for this one.
     head.extensions.clear();
@@ -87,15 +96,20 @@ pub(crate) fn send_request(head: &mut request::Parts, ends: bool) {
 
 /// A response head as it came from the upstream becomes one as plugins see it.
 pub(crate) fn receive_response(head: &mut response::Parts) {
-    strip_framing(&mut head.headers);
-    strip_connection(&mut head.headers);
+    single_length(&mut head.headers);
+    if has_hop_headers(&head.headers) {
+        strip_framing(&mut head.headers);
+        strip_connection(&mut head.headers);
+    }
     head.version = Version::HTTP_11;
 }
 
 /// A response head as plugins left it becomes one for the client, who asked with `method`. Its body follows unless `ends`.
 pub(crate) fn send_response(head: &mut response::Parts, method: &Method, ends: bool) {
-    strip_connection(&mut head.headers);
-    head.headers.remove(TRANSFER_ENCODING);
+    if has_hop_headers(&head.headers) {
+        strip_connection(&mut head.headers);
+        head.headers.remove(TRANSFER_ENCODING);
+    }
     head.version = Version::HTTP_11;
     head.extensions.clear();
     if ends && method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
@@ -118,28 +132,46 @@ fn origin_form(uri: &Uri) -> Uri {
     Uri::from(path)
 }
 
+/// Whether a head has anything that concerns the connection or the framing, which most have not.
+fn has_hop_headers(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        matches!(
+            name.as_str(),
+            "connection"
+                | "expect"
+                | "keep-alive"
+                | "proxy-authenticate"
+                | "proxy-authorization"
+                | "proxy-connection"
+                | "te"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+    })
+}
+
 /// Takes off how the message was framed. The HTTP codec has read it; where both framings were given it has followed
 /// transfer-encoding, and passing the length on would let the next hop see another message (request smuggling).
 fn strip_framing(headers: &mut HeaderMap) {
     if headers.remove(TRANSFER_ENCODING).is_some() {
         headers.remove(CONTENT_LENGTH);
-    } else if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
-        // Equal ones, or the codec had refused them.
-        if let Some(length) = headers.remove(CONTENT_LENGTH) {
-            headers.insert(CONTENT_LENGTH, length);
-        }
+    }
+}
+
+/// Leaves one of several content-lengths. They are equal, or the codec had refused them.
+fn single_length(headers: &mut HeaderMap) {
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+        && let Some(length) = headers.remove(CONTENT_LENGTH)
+    {
+        headers.insert(CONTENT_LENGTH, length);
     }
 }
 
 /// Takes off what concerns one connection only, and what `connection` names.
 fn strip_connection(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        let named: Vec<HeaderName> = listed(headers, &CONNECTION)
+            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
             // What frames or routes the message is nobody's to take away.
             .filter(|name| *name != HOST && *name != CONTENT_LENGTH && *name != TE)
             .collect();
@@ -157,18 +189,19 @@ fn strip_connection(headers: &mut HeaderMap) {
     ] {
         headers.remove(name);
     }
-    if headers.contains_key(TE) {
-        let trailers = headers
-            .get_all(TE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
-        headers.remove(TE);
-        if trailers {
-            headers.insert(TE, HeaderValue::from_static("trailers"));
-        }
+    let trailers = listed(headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"));
+    if headers.remove(TE).is_some() && trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+}
+
+/// The items of a header that is a list.
+fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 #[cfg(test)]

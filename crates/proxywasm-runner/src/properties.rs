@@ -3,7 +3,7 @@
 use proxywasm_host::{PropertyPath, PropertySource, PropertyValue};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// A connection of a client.
@@ -12,6 +12,8 @@ pub(crate) struct ConnectionProperties {
     id: u64,
     source: SocketAddr,
     destination: SocketAddr,
+    /// That of the stream at hand: HTTP/1.1 has one at a time.
+    upstream: Mutex<Option<SocketAddr>>,
 }
 
 /// A stream on a connection.
@@ -20,12 +22,7 @@ pub(crate) struct StreamProperties {
     connection: Arc<ConnectionProperties>,
     protocol: &'static str,
     received: SystemTime,
-    upstream: OnceLock<SocketAddr>,
 }
-
-/// [`StreamProperties`] as a plugin's host asks them.
-#[derive(Debug, Clone)]
-pub(crate) struct SharedProperties(pub(crate) Arc<StreamProperties>);
 
 // === impl ConnectionProperties ===
 
@@ -33,11 +30,22 @@ impl ConnectionProperties {
     /// A connection from `source`, accepted at `destination`, under an id that no other of this process has.
     pub(crate) fn new(source: SocketAddr, destination: SocketAddr) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id,
             source,
             destination,
+            upstream: Mutex::new(None),
         }
+    }
+
+    /// The upstream was chosen.
+    pub(crate) fn set_upstream(&self, address: Option<SocketAddr>) {
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    }
+
+    fn upstream(&self) -> Option<SocketAddr> {
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -46,6 +54,7 @@ impl ConnectionProperties {
 impl StreamProperties {
     /// A stream whose head came just now.
     pub(crate) fn new(connection: Arc<ConnectionProperties>, version: http::Version) -> Self {
+        connection.set_upstream(None);
         let protocol = if version == http::Version::HTTP_10 {
             "HTTP/1.0"
         } else {
@@ -55,24 +64,17 @@ impl StreamProperties {
             connection,
             protocol,
             received: SystemTime::now(),
-            upstream: OnceLock::new(),
         }
-    }
-
-    /// The upstream was chosen. The first choice is the one that is told.
-    pub(crate) fn set_upstream(&self, address: SocketAddr) {
-        let _ = self.upstream.set(address);
     }
 }
 
-impl PropertySource for SharedProperties {
+impl PropertySource for StreamProperties {
     fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue> {
-        let StreamProperties {
+        let Self {
             connection,
             protocol,
             received,
-            upstream,
-        } = &*self.0;
+        } = self;
         let address = |address: SocketAddr| Some(address.to_string().into());
         let port = |address: SocketAddr| Some(PropertyValue::Int(i64::from(address.port())));
         match path.as_bytes() {
@@ -80,8 +82,8 @@ impl PropertySource for SharedProperties {
             b"source\0port" => port(connection.source),
             b"destination\0address" => address(connection.destination),
             b"destination\0port" => port(connection.destination),
-            b"upstream\0address" => address(*upstream.get()?),
-            b"upstream\0port" => port(*upstream.get()?),
+            b"upstream\0address" => address(connection.upstream()?),
+            b"upstream\0port" => port(connection.upstream()?),
             b"connection_id" | b"connection\0id" => Some(PropertyValue::Uint(connection.id)),
             b"connection\0mtls" => Some(PropertyValue::Bool(false)),
             b"request\0protocol" => Some((*protocol).into()),
@@ -100,8 +102,7 @@ mod tests {
         let source: SocketAddr = "192.0.2.1:1000".parse().unwrap();
         let destination: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
         let connection = Arc::new(ConnectionProperties::new(source, destination));
-        let stream = Arc::new(StreamProperties::new(connection, http::Version::HTTP_10));
-        let properties = SharedProperties(Arc::clone(&stream));
+        let properties = StreamProperties::new(Arc::clone(&connection), http::Version::HTTP_10);
         let get = |path: &str| properties.property(PropertyPath::new(path.as_bytes()));
         let table = [
             ("source\0address", Some("192.0.2.1:1000".into())),
@@ -119,7 +120,7 @@ mod tests {
         }
         assert!(matches!(get("request\0time"), Some(PropertyValue::Timestamp(_))));
         assert_eq!(get("connection_id"), get("connection\0id"));
-        stream.set_upstream(destination);
+        connection.set_upstream(Some(destination));
         assert_eq!(get("upstream\0port"), Some(PropertyValue::Int(80)));
     }
 }

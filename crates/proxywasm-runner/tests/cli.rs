@@ -1,4 +1,12 @@
 //! The binary, as a person at a terminal meets it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of a test fail by panicking, as the test does"
+)]
 #![cfg(test)]
 
 use std::io::{BufRead, BufReader, Read, Write};

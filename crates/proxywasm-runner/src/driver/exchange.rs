@@ -150,17 +150,18 @@ impl Exchange {
         }
     }
 
-    /// Whether the host answers before the upstream does.
-    pub(super) fn poll_answered(&self, context: &Context<'_>) -> Poll<Result<(), Aborted>> {
+    /// Whether the host answers, and the upstream need not.
+    pub(super) fn answered(&self) -> Option<Result<(), Aborted>> {
         if let Some(reason) = self.reset.get() {
-            return Poll::Ready(Err(Aborted::Reset(reason)));
+            return Some(Err(Aborted::Reset(reason)));
         }
-        let mut lane = self.response.borrow_mut();
-        if lane.has_head() || self.state.get() != State::Forwarding {
-            return Poll::Ready(Ok(()));
-        }
-        lane.wait(context, false);
-        Poll::Pending
+        let answered = self.response.borrow().has_head() || self.state.get() != State::Forwarding;
+        answered.then_some(Ok(()))
+    }
+
+    /// Has the task woken when there is something of a response.
+    pub(super) fn wait_for_response(&self, context: &Context<'_>) {
+        self.response.borrow_mut().wait(context, false);
     }
 
     /// Reads the response until plugins let its head go. Returns it, and whether nothing follows.
@@ -212,8 +213,12 @@ impl Exchange {
         self.request.borrow_mut().take_rest()
     }
 
-    /// The rest of the response, if it is short and all here.
-    pub(super) fn take_response_rest(&self) -> Option<Bytes> {
+    /// The rest of the response, if it is short and can be had without waiting.
+    pub(super) fn poll_rest(&self, context: &mut Context<'_>) -> Option<Bytes> {
+        if !self.response.borrow().has_any() {
+            // What it says is told by the lane, too.
+            let _ = self.poll_upstream(context);
+        }
         self.response.borrow_mut().take_rest()
     }
 
@@ -291,9 +296,9 @@ impl Exchange {
     /// Reads a piece of the response and gives it to the host, if that wants it.
     fn poll_upstream(&self, context: &mut Context<'_>) -> Poll<()> {
         let wants = self.worker.ask(|host| host.wants(self.id, Direction::Response));
-        // Taken out while it is polled, for an echo reads the request of this very exchange, which may bring something here.
-        self.response.borrow_mut().wait(context, !wants);
+        // Taken out while it is polled, for an echo reads the request of this very exchange.
         let Some(mut body) = wants.then(|| self.upstream.take()).flatten() else {
+            self.response.borrow_mut().wait(context, !wants);
             return Poll::Pending;
         };
         let polled = Pin::new(&mut body).poll_frame(context);
@@ -302,6 +307,12 @@ impl Exchange {
         }
         let Poll::Ready(frame) = polled else {
             *self.upstream.borrow_mut() = Some(body);
+            let mut lane = self.response.borrow_mut();
+            if lane.has_any() || self.reset.get().is_some() {
+                // From reading the request, by an echo.
+                return Poll::Ready(());
+            }
+            lane.wait(context, false);
             return Poll::Pending;
         };
         self.response.borrow_mut().stop_waiting();

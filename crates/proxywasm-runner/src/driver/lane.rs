@@ -9,7 +9,9 @@ use std::task::{Context, Waker};
 #[derive(Debug)]
 pub(super) struct Lane<H> {
     head: Option<(H, bool)>,
-    pieces: VecDeque<Piece>,
+    /// The next piece, and those behind it. Most streams never have two at once, and so allocate nothing for them.
+    next: Option<Piece>,
+    rest: VecDeque<Piece>,
     /// The last of the message was put in.
     complete: bool,
     /// Whoever takes from here is waiting for the plugins, not for the network.
@@ -30,7 +32,8 @@ impl<H> Default for Lane<H> {
     fn default() -> Self {
         Self {
             head: None,
-            pieces: VecDeque::new(),
+            next: None,
+            rest: VecDeque::new(),
             complete: false,
             starved: false,
             waker: None,
@@ -46,12 +49,12 @@ impl<H> Lane<H> {
 
     pub(super) fn put_data(&mut self, data: Bytes, last: bool) {
         self.complete |= last;
-        self.pieces.push_back(Piece::Data { data, last });
+        self.put(Piece::Data { data, last });
     }
 
     pub(super) fn put_trailers(&mut self, trailers: HeaderMap) {
         self.complete = true;
-        self.pieces.push_back(Piece::Trailers(trailers));
+        self.put(Piece::Trailers(trailers));
     }
 
     pub(super) fn has_head(&self) -> bool {
@@ -63,28 +66,40 @@ impl<H> Lane<H> {
     }
 
     pub(super) fn take_piece(&mut self) -> Option<Piece> {
-        self.pieces.pop_front()
+        std::mem::replace(&mut self.next, self.rest.pop_front())
     }
 
     /// Takes the rest of the message, if it is all here and no more than one piece of data.
     pub(super) fn take_rest(&mut self) -> Option<Bytes> {
-        match self.pieces.front() {
-            Some(Piece::Data { last: true, .. }) => match self.pieces.pop_front() {
-                Some(Piece::Data { data, .. }) => Some(data),
-                _ => None,
-            },
-            _ => None,
-        }
+        self.next
+            .take_if(|piece| matches!(piece, Piece::Data { last: true, .. }))
+            .map(|piece| match piece {
+                Piece::Data { data, .. } => data,
+                Piece::Trailers(_) => Bytes::new(),
+            })
     }
 
     /// Whether all of the message was taken.
     pub(super) fn is_drained(&self) -> bool {
-        self.complete && self.pieces.is_empty()
+        self.complete && self.next.is_none()
     }
 
     /// Whether the last of the message was put in.
     pub(super) fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// Whether there is something to take.
+    pub(super) fn has_any(&self) -> bool {
+        self.head.is_some() || self.next.is_some()
+    }
+
+    fn put(&mut self, piece: Piece) {
+        if self.next.is_none() {
+            self.next = Some(piece);
+        } else {
+            self.rest.push_back(piece);
+        }
     }
 
     /// Notes who waits here, and whether for the plugins.
@@ -103,8 +118,7 @@ impl<H> Lane<H> {
 
     /// Wakes who waits here if there is something to take, or if it waits for plugins that want more by now.
     pub(super) fn wake_if_useful(&mut self, wants: impl FnOnce() -> bool) {
-        if self.waker.is_some() && (self.head.is_some() || !self.pieces.is_empty() || self.starved && wants())
-        {
+        if self.waker.is_some() && (self.has_any() || self.starved && wants()) {
             self.wake();
         }
     }

@@ -21,7 +21,7 @@ pub(crate) use request_body::FilteredRequestBody;
 pub(crate) use response_body::ResponseBody;
 
 use crate::message::{self, Refusal};
-use crate::properties::{ConnectionProperties, SharedProperties, StreamProperties};
+use crate::properties::{ConnectionProperties, StreamProperties};
 use crate::upstream::{self, Upstream, UpstreamError};
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -66,12 +66,12 @@ pub(crate) async fn serve(
         return Ok(pass(route, head, &method, body).await);
     }
 
-    let properties = Arc::new(StreamProperties::new(Arc::clone(connection), version));
+    let properties = StreamProperties::new(Arc::clone(connection), version);
     let ends = body.is_end_stream();
     let driver = Driver::open(
         &route.worker,
         &route.chain,
-        Box::new(SharedProperties(Arc::clone(&properties))),
+        Box::new(properties),
         (!ends).then_some(body),
         received.expects_continue,
     );
@@ -79,10 +79,16 @@ pub(crate) async fn serve(
     let exchange = driver.exchange();
     poll_fn(|context| exchange.poll_heads(context)).await?;
     if let Some(request) = filtered_request(exchange) {
-        forward(route, exchange, request, &properties).await?;
+        forward(route, exchange, request, connection).await?;
     }
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
-    Ok(filtered_response(driver, *head, ends, &method))
+    // Most bodies are short and here by now; the codec sends head and body at once then.
+    let rest = if ends {
+        None
+    } else {
+        poll_fn(|context| Poll::Ready(exchange.poll_rest(context))).await
+    };
+    Ok(filtered_response(driver, *head, ends, rest, &method))
 }
 
 /// The request as plugins left it, unless they answer it.
@@ -105,13 +111,18 @@ async fn forward(
     route: &Route,
     exchange: &Exchange,
     request: Request<upstream::RequestBody>,
-    properties: &StreamProperties,
+    connection: &ConnectionProperties,
 ) -> Result<(), Aborted> {
-    let mut sending = pin!(route.upstream.send(request, Some(properties)));
-    let sent = poll_fn(|context| match exchange.poll_answered(context) {
-        Poll::Ready(Ok(())) => Poll::Ready(Ok(None)),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Pending => sending.as_mut().poll(context).map(|sent| Ok(Some(sent))),
+    let mut sending = pin!(route.upstream.send(request, Some(connection)));
+    let sent = poll_fn(|context| {
+        if let Some(answered) = exchange.answered() {
+            return Poll::Ready(answered.map(|()| None));
+        }
+        let sent = sending.as_mut().poll(context);
+        if sent.is_pending() {
+            exchange.wait_for_response(context);
+        }
+        sent.map(|sent| Ok(Some(sent)))
     });
     match sent.await? {
         None => {}
@@ -133,13 +144,14 @@ fn filtered_response(
     driver: Driver,
     mut head: response::Parts,
     ends: bool,
+    rest: Option<Bytes>,
     method: &Method,
 ) -> Response<ResponseBody> {
     message::send_response(&mut head, method, ends);
     let body = if ends {
         driver.complete();
         ResponseBody::Empty
-    } else if let Some(rest) = driver.exchange().take_response_rest() {
+    } else if let Some(rest) = rest {
         driver.complete();
         ResponseBody::Full(rest)
     } else {

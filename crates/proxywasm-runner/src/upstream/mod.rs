@@ -8,7 +8,7 @@ mod pool;
 pub(crate) use body::{BoxError, RequestBody, ResponseBody};
 pub use connect::ConnectError;
 
-use crate::properties::StreamProperties;
+use crate::properties::ConnectionProperties;
 use http::{Request, Response, StatusCode};
 use pool::Pool;
 use std::fmt;
@@ -144,11 +144,11 @@ impl Upstream {
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
-        properties: Option<&StreamProperties>,
+        client: Option<&ConnectionProperties>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         match self {
             Self::Echo => Ok(echo::respond(request).map(ResponseBody::Echo)),
-            Self::Http(pool) => pool.send(request, properties).await,
+            Self::Http(pool) => pool.send(request, client).await,
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::body::{RequestBody, ResponseBody};
 use super::connect::{ConnectError, connect};
 use super::{HttpTarget, UpstreamError};
-use crate::properties::StreamProperties;
+use crate::properties::ConnectionProperties;
 use http::{Request, Response, request};
 use http_body::Body;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -65,18 +65,18 @@ impl Pool {
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
-        properties: Option<&StreamProperties>,
+        client: Option<&ConnectionProperties>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         let Some(connection) = self.take_idle() else {
-            return self.send_on_new(request, properties).await;
+            return self.send_on_new(request, client).await;
         };
         let repeatable = repeatable(&request);
-        match self.send_on(connection, request, properties).await {
+        match self.send_on(connection, request, client).await {
             Ok(response) => Ok(response),
-            Err((_, Some(unsent))) => self.send_on_new(unsent, properties).await,
+            Err((_, Some(unsent))) => self.send_on_new(unsent, client).await,
             Err((error, None)) => match repeatable {
                 Some(head) if error.is_incomplete_message() || error.is_canceled() => {
-                    self.send_on_new(Request::from_parts(head, RequestBody::Empty), properties)
+                    self.send_on_new(Request::from_parts(head, RequestBody::Empty), client)
                         .await
                 }
                 _ => Err(UpstreamError::Exchange(error)),
@@ -87,10 +87,10 @@ impl Pool {
     async fn send_on_new(
         &self,
         request: Request<RequestBody>,
-        properties: Option<&StreamProperties>,
+        client: Option<&ConnectionProperties>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         let connection = self.connect().await?;
-        self.send_on(connection, request, properties)
+        self.send_on(connection, request, client)
             .await
             .map_err(|(error, _)| UpstreamError::Exchange(error))
     }
@@ -99,10 +99,10 @@ impl Pool {
         &self,
         mut connection: Connection,
         request: Request<RequestBody>,
-        properties: Option<&StreamProperties>,
+        client: Option<&ConnectionProperties>,
     ) -> Result<Response<ResponseBody>, SendError> {
-        if let Some(properties) = properties {
-            properties.set_upstream(connection.address);
+        if let Some(client) = client {
+            client.set_upstream(Some(connection.address));
         }
         match connection.sender.try_send_request(request).await {
             Ok(response) => {
