@@ -6,11 +6,15 @@
 
 use anyhow::Context;
 use http::{Request, Response};
-use proxywasm_host::{Engine, EngineSettings, FilterChain, Host, LogSink, MemorySink, Output, Plugin, PluginConfig};
+use proxywasm_host::{
+    Engine, EngineSettings, FilterChain, Host, LogSink, MemorySink, Output, Plugin, PluginConfig,
+};
 use std::sync::Arc;
 
 fn main() -> anyhow::Result<()> {
-    let path = std::env::args().nth(1).context("name the .wasm file of a plugin")?;
+    let path = std::env::args()
+        .nth(1)
+        .context("name the .wasm file of a plugin")?;
     let log = Arc::new(MemorySink::default());
     let sink: Arc<dyn LogSink> = Arc::clone(&log) as _;
 
@@ -32,16 +36,23 @@ fn main() -> anyhow::Result<()> {
         match output {
             Output::RequestHeaders { head, .. } => {
                 println!("to the upstream: {} {} {:?}", head.method, head.uri, head.headers);
-                let response = Response::builder().status(200).header("server", "origin").body(())?;
+                let response = Response::builder()
+                    .status(200)
+                    .header("server", "origin")
+                    .body(())?;
                 host.response_headers(stream, response.into_parts().0, false);
                 host.response_body(stream, "hello\n".into(), true);
             }
-            Output::ResponseHeaders { head, .. } => println!("to the client: {} {:?}", head.status, head.headers),
+            Output::ResponseHeaders { head, .. } => {
+                println!("to the client: {} {:?}", head.status, head.headers)
+            }
             Output::ResponseBody { data, .. } => println!("to the client: {data:?}"),
             other => println!("{other:?}"),
         }
     }
     host.finish(stream);
-    log.take().iter().for_each(|(level, message)| println!("the plugin logged ({level:?}): {message}"));
+    log.take()
+        .iter()
+        .for_each(|(level, message)| println!("the plugin logged ({level:?}): {message}"));
     Ok(())
 }

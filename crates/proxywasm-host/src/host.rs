@@ -4,7 +4,7 @@ use crate::code::PluginCode;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::instance::{Callbacks, Root};
-use crate::message::{RequestHead, ResponseHead, Trailers, answered};
+use crate::message::answered;
 use crate::output::{Output, ResetReason};
 use crate::plugin::FilterChain;
 use crate::state::State;
@@ -150,9 +150,7 @@ impl Host {
             Direction::Request,
             Piece::Headers { end_of_stream },
             |slots| {
-                slots
-                    .map(Direction::Request, Map::Headers)
-                    .put(Box::new(RequestHead(head)));
+                slots.map(Direction::Request, Map::Headers).put(Box::new(head));
             },
         );
     }
@@ -171,7 +169,7 @@ impl Host {
         self.put(id, Direction::Request, Piece::Trailers, |slots| {
             slots
                 .map(Direction::Request, Map::Trailers)
-                .put(Box::new(Trailers(trailers)));
+                .put(Box::new(trailers));
         });
     }
 
@@ -187,9 +185,7 @@ impl Host {
             Direction::Response,
             Piece::Headers { end_of_stream },
             |slots| {
-                slots
-                    .map(Direction::Response, Map::Headers)
-                    .put(Box::new(ResponseHead(head)));
+                slots.map(Direction::Response, Map::Headers).put(Box::new(head));
             },
         );
     }
@@ -208,7 +204,7 @@ impl Host {
         self.put(id, Direction::Response, Piece::Trailers, |slots| {
             slots
                 .map(Direction::Response, Map::Trailers)
-                .put(Box::new(Trailers(trailers)));
+                .put(Box::new(trailers));
         });
     }
 

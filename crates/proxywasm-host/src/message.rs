@@ -1,21 +1,12 @@
-//! Messages of the `http` crate as maps that plugins see, and back.
+//! Maps that plugins have changed as messages of the `http` crate again.
 
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request, response};
 use std::any::Any;
-use wasi_common::stream::MapSlot;
-use wasi_common::{ByteMap, MapSource};
+use wasi_common::ByteMap;
+use wasi_common::stream::{Change, MapSlot};
 use wasi_http::Answered;
-
-/// A request head, not yet turned into a map.
-pub(crate) struct RequestHead(pub(crate) request::Parts);
-
-/// A response head, not yet turned into a map.
-pub(crate) struct ResponseHead(pub(crate) response::Parts);
-
-/// Trailers, not yet turned into a map.
-pub(crate) struct Trailers(pub(crate) HeaderMap);
 
 /// A plugin left a map that is no HTTP message.
 #[derive(Debug, thiserror::Error)]
@@ -26,68 +17,6 @@ pub(crate) enum MessageError {
     Value { name: String, value: String },
     #[error("`{0}` is no name that a header of this message can have")]
     Name(String),
-}
-
-// === to maps ===
-
-impl MapSource for RequestHead {
-    fn len(&self) -> usize {
-        let hosts = self.0.headers.get_all(HOST).iter().count();
-        self.0.headers.len() - hosts + 3 + usize::from(self.authority().is_some())
-    }
-
-    fn fill(&self, map: &mut ByteMap) {
-        let parts = &self.0;
-        map.reserve(parts.headers.len() + 4, 64 * (parts.headers.len() + 4));
-        map.append(b":method", parts.method.as_str().as_bytes());
-        map.append(b":scheme", parts.uri.scheme_str().unwrap_or("http").as_bytes());
-        let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        map.append(b":path", path.as_bytes());
-        if let Some(authority) = self.authority() {
-            map.append(b":authority", authority);
-        }
-        append_headers(map, &parts.headers);
-    }
-}
-
-impl RequestHead {
-    /// The authority of the target, else the host header, which plugins do not see besides.
-    fn authority(&self) -> Option<&[u8]> {
-        match self.0.uri.authority() {
-            Some(authority) => Some(authority.as_str().as_bytes()),
-            None => self.0.headers.get(HOST).map(HeaderValue::as_bytes),
-        }
-    }
-}
-
-impl MapSource for ResponseHead {
-    fn len(&self) -> usize {
-        self.0.headers.len() + 1
-    }
-
-    fn fill(&self, map: &mut ByteMap) {
-        map.reserve(self.0.headers.len() + 1, 64 * (self.0.headers.len() + 1));
-        map.append(b":status", self.0.status.as_str().as_bytes());
-        append_headers(map, &self.0.headers);
-    }
-}
-
-impl MapSource for Trailers {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn fill(&self, map: &mut ByteMap) {
-        append_headers(map, &self.0);
-    }
-}
-
-fn append_headers(map: &mut ByteMap, headers: &HeaderMap) {
-    for (name, value) in headers {
-        if name != HOST {
-            map.append(name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
 }
 
 /// What a response that a plugin gives has to know of a request.
@@ -102,25 +31,25 @@ pub(crate) fn answered(head: &request::Parts) -> Answered {
 // === from maps ===
 
 /// Takes a request head out of a stream, to send it on.
-pub(crate) fn take_request(slot: &mut MapSlot) -> Result<request::Parts, MessageError> {
-    let source = take::<RequestHead>(slot).map(|head| head.0);
-    match source {
-        Some(head) if !slot.is_changed() => Ok(head),
-        source => {
-            let mut head = source.unwrap_or_else(|| http::Request::new(()).into_parts().0);
-            rebuild_request(slot.read(), &mut head)?;
-            Ok(head)
-        }
+pub(crate) fn take_request(slot: &mut MapSlot) -> Result<Box<request::Parts>, MessageError> {
+    let mut head =
+        take::<request::Parts>(slot).unwrap_or_else(|| Box::new(http::Request::new(()).into_parts().0));
+    match slot.change() {
+        Change::None => {}
+        Change::Appended => append_headers(slot.appended(), &mut head.headers)?,
+        Change::Rewritten => rebuild_request(slot.read(), &mut head)?,
     }
+    Ok(head)
 }
 
 /// Takes a response head out of a stream, to send it on.
-pub(crate) fn take_response(slot: &mut MapSlot) -> Result<response::Parts, MessageError> {
-    let source = take::<ResponseHead>(slot).map(|head| head.0);
-    match source {
-        Some(head) if !slot.is_changed() => Ok(head),
-        source => {
-            let mut head = source.unwrap_or_else(|| http::Response::new(()).into_parts().0);
+pub(crate) fn take_response(slot: &mut MapSlot) -> Result<Box<response::Parts>, MessageError> {
+    let mut head =
+        take::<response::Parts>(slot).unwrap_or_else(|| Box::new(http::Response::new(()).into_parts().0));
+    match slot.change() {
+        Change::None => {}
+        Change::Appended => append_headers(slot.appended(), &mut head.headers)?,
+        Change::Rewritten => {
             let map = slot.read();
             let status = map.get(b":status").ok_or(MessageError::Missing(":status"))?;
             head.status = StatusCode::from_bytes(status).map_err(|_| value_error(":status", status))?;
@@ -128,17 +57,22 @@ pub(crate) fn take_response(slot: &mut MapSlot) -> Result<response::Parts, Messa
                 return Err(value_error(":status", status));
             }
             head.headers = headers(map, &[b":status"])?;
-            Ok(head)
         }
     }
+    Ok(head)
 }
 
 /// Takes trailers out of a stream, to send them on.
 pub(crate) fn take_trailers(slot: &mut MapSlot) -> Result<HeaderMap, MessageError> {
-    match take::<Trailers>(slot) {
-        Some(trailers) if !slot.is_changed() => Ok(trailers.0),
-        _ => headers(slot.read(), &[]),
+    let mut trailers = take::<HeaderMap>(slot)
+        .map(|trailers| *trailers)
+        .unwrap_or_default();
+    match slot.change() {
+        Change::None => {}
+        Change::Appended => append_headers(slot.appended(), &mut trailers)?,
+        Change::Rewritten => trailers = headers(slot.read(), &[])?,
     }
+    Ok(trailers)
 }
 
 fn take<T: 'static>(slot: &mut MapSlot) -> Option<Box<T>> {
@@ -179,14 +113,25 @@ fn rebuild_request(map: &ByteMap, head: &mut request::Parts) -> Result<(), Messa
 
 /// The regular headers of a map; pseudo-headers other than `known` are an error, and so are repeated ones.
 fn headers(map: &ByteMap, known: &[&[u8]]) -> Result<HeaderMap, MessageError> {
-    let mut headers = HeaderMap::with_capacity(map.len());
-    for (name, value) in map.iter() {
-        if name.first() == Some(&b':') {
-            if !known.contains(&name) || map.get_all(name).nth(1).is_some() {
-                return Err(MessageError::Name(name.escape_ascii().to_string()));
-            }
-            continue;
+    let pseudo = map.iter().take_while(|(name, _)| name.first() == Some(&b':'));
+    for (name, _) in pseudo {
+        if !known.contains(&name) || map.get_all(name).nth(1).is_some() {
+            return Err(MessageError::Name(name.escape_ascii().to_string()));
         }
+    }
+    let mut headers = HeaderMap::with_capacity(map.len());
+    append_headers(
+        map.iter().skip_while(|(name, _)| name.first() == Some(&b':')),
+        &mut headers,
+    )?;
+    Ok(headers)
+}
+
+fn append_headers<'a>(
+    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    headers: &mut HeaderMap,
+) -> Result<(), MessageError> {
+    for (name, value) in pairs {
         let parsed =
             HeaderName::from_bytes(name).map_err(|_| MessageError::Name(name.escape_ascii().to_string()))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| value_error(parsed.as_str(), value))?;
@@ -195,7 +140,7 @@ fn headers(map: &ByteMap, known: &[&[u8]]) -> Result<HeaderMap, MessageError> {
             .try_append(parsed, value)
             .map_err(|_| MessageError::Name("one header too many".to_owned()))?;
     }
-    Ok(headers)
+    Ok(())
 }
 
 fn value_error(name: &str, value: &[u8]) -> MessageError {

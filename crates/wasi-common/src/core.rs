@@ -200,6 +200,12 @@ impl Common {
             .iter()
             .map(|(name, value)| name.len() + value.len())
             .sum();
+        let regular = |(name, _): &(&[u8], &[u8])| !name.starts_with(b":");
+        let appends = change.remove.is_empty() && change.add.iter().all(regular);
+        if appends && within(limits, slot.len() + change.add.len(), slot.known_bytes() + added) {
+            slot.append(change.add.iter().copied());
+            return Ok(());
+        }
         let current = slot.read();
         if within(
             limits,
@@ -347,20 +353,24 @@ impl<'a> BufferRef<'a> {
         }
     }
 
-    /// The bytes between `offset` and `offset + max`, piece by piece.
-    pub fn range(self, offset: usize, max: usize) -> impl Iterator<Item = &'a [u8]> {
-        let block = match self {
+    /// Hands over the bytes between `offset` and `offset + max`, piece by piece.
+    ///
+    /// # Errors
+    /// The first one of `each`, after which nothing more is handed over.
+    #[inline]
+    pub fn each<E>(
+        self,
+        offset: usize,
+        max: usize,
+        mut each: impl FnMut(&'a [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
             Self::Block(block) => {
                 let end = offset.saturating_add(max).min(block.len());
-                Some(block.get(offset.min(end)..end).unwrap_or_default())
+                each(block.get(offset.min(end)..end).unwrap_or_default())
             }
-            Self::Body(_) => None,
-        };
-        let body = match self {
-            Self::Block(_) => None,
-            Self::Body(body) => Some(body.range(offset, max)),
-        };
-        block.into_iter().chain(body.into_iter().flatten())
+            Self::Body(body) => body.range(offset, max).try_for_each(each),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::Status;
 use crate::bindings::types::{Ciovec, Iovec};
 use std::borrow::Cow;
+use std::ops::Range;
 use thiserror::Error;
 use wasmtime::{AsContextMut, Caller, Extern, Instance, Memory, TypedFunc, WasmParams, WasmResults};
 use wiggle::{GuestError, GuestErrorType, GuestMemory, GuestPtr};
@@ -30,11 +31,19 @@ pub struct CallbackTypeError {
 }
 
 /// Writes one block into the places a guest gave.
-pub struct Scatter<'a, 'm> {
-    memory: &'a mut GuestMemory<'m>,
-    places: GuestPtr<[Iovec]>,
+pub struct Scatter<'a> {
+    memory: &'a mut [u8],
+    start: u32,
+    count: u32,
     next: u32,
-    place: (u32, u32),
+    place: Place,
+}
+
+/// One place of an iovec array. On a 64-bit host no sum of its parts overflows.
+#[derive(Clone, Copy)]
+struct Place {
+    start: u32,
+    len: u32,
 }
 
 /// Places that one iovec array may name.
@@ -105,13 +114,15 @@ pub fn gather<'a>(
     places: GuestPtr<[Ciovec]>,
     limit: usize,
 ) -> Result<Cow<'a, [u8]>, Status> {
-    match places.len() {
+    let (start, count) = places.offset();
+    let memory = readable(memory)?;
+    match count {
         0 => Ok(Cow::Borrowed(&[])),
-        1 => bytes(memory, memory.read(element(places, 0)?)?).map(Cow::Borrowed),
+        1 => Place::read(memory, start, 0)?.bytes(memory).map(Cow::Borrowed),
         _ => {
             let mut gathered = Vec::new();
-            for part in parts(memory, places)? {
-                let part = part?;
+            for index in indices(count)? {
+                let part = Place::read(memory, start, index)?.bytes(memory)?;
                 if gathered.len() + part.len() > limit {
                     return Err(Status::Unavailable);
                 }
@@ -129,35 +140,17 @@ pub fn gather<'a>(
 pub fn parts<'a>(
     memory: &'a GuestMemory<'_>,
     places: GuestPtr<[Ciovec]>,
-) -> Result<impl ExactSizeIterator<Item = Result<&'a [u8], Status>>, Status> {
-    if places.len() > MAX_IOVECS {
-        return Err(Status::BadArgument);
-    }
-    let indices = 0..places.len() as usize;
-    Ok(indices.map(move |index| bytes(memory, memory.read(element(places, index as u32)?)?)))
-}
-
-/// The bytes that an iovec array has room for.
-///
-/// # Errors
-/// `invalid_memory_access` for a place outside the memory, `bad_argument` for more than 4096 places.
-pub fn room(memory: &GuestMemory<'_>, places: GuestPtr<[Iovec]>) -> Result<u64, Status> {
-    if places.len() > MAX_IOVECS {
-        return Err(Status::BadArgument);
-    }
-    let mut room = 0;
-    for index in 0..places.len() {
-        let place = memory.read(element(places, index)?)?;
-        memory.as_slice(place.buf.as_array(place.buf_len))?;
-        room += u64::from(place.buf_len);
-    }
-    Ok(room)
+) -> Result<impl Iterator<Item = Result<&'a [u8], Status>>, Status> {
+    let (start, count) = places.offset();
+    let memory = readable(memory)?;
+    Ok(indices(count)?.map(move |index| Place::read(memory, start, index)?.bytes(memory)))
 }
 
 /// Hands `size` bytes over: writes the size, and the bytes if there is room for all of them.
 ///
 /// # Errors
-/// `buffer_too_small` where there is not, after the size was written; otherwise as [`room`].
+/// `buffer_too_small` where there is not, after the size was written; `invalid_memory_access` for a place outside the memory and
+/// `bad_argument` for more than 4096 places, and then nothing has been written.
 pub fn return_all<'a>(
     memory: &mut GuestMemory<'_>,
     places: GuestPtr<[Iovec]>,
@@ -165,54 +158,138 @@ pub fn return_all<'a>(
     size: usize,
     content: impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), Status> {
-    let room = room(memory, places)?;
-    memory.write(return_size, u32::try_from(size).map_err(|_| Status::Unavailable)?)?;
+    let (mut out, room) = Scatter::begin(memory, places, return_size, size)?;
     if (size as u64) > room {
         return Err(Status::BufferTooSmall);
     }
-    let mut out = Scatter::new(memory, places);
-    for part in content {
-        out.write(part)?;
-    }
-    Ok(())
+    content.into_iter().try_for_each(|part| out.write(part))
+}
+
+/// Hands over as many of `size` bytes as there is room for: writes the size, and returns where the bytes go.
+///
+/// # Errors
+/// As [`return_all`], but for `buffer_too_small`.
+#[inline]
+pub fn return_some<'a>(
+    memory: &'a mut GuestMemory<'_>,
+    places: GuestPtr<[Iovec]>,
+    return_size: GuestPtr<u32>,
+    size: usize,
+) -> Result<Scatter<'a>, Status> {
+    Scatter::begin(memory, places, return_size, size).map(|(out, _)| out)
 }
 
 // === impl Scatter ===
 
-impl<'a, 'm> Scatter<'a, 'm> {
-    /// Begins at the first place.
-    pub fn new(memory: &'a mut GuestMemory<'m>, places: GuestPtr<[Iovec]>) -> Self {
-        Self {
-            memory,
-            places,
-            next: 0,
-            place: (0, 0),
+impl<'a> Scatter<'a> {
+    /// Checks all places, writes the size, and stands before the first place. Also says how many bytes there is room for.
+    #[inline]
+    fn begin(
+        memory: &'a mut GuestMemory<'_>,
+        places: GuestPtr<[Iovec]>,
+        return_size: GuestPtr<u32>,
+        size: usize,
+    ) -> Result<(Self, u64), Status> {
+        let size = u32::try_from(size).map_err(|_| Status::Unavailable)?;
+        let (start, count) = places.offset();
+        let mut room = 0;
+        let checked = readable(memory)?;
+        for index in indices(count)? {
+            let place = Place::read(checked, start, index)?;
+            room += place.bytes(checked)?.len() as u64;
         }
+        memory.write(return_size, size)?;
+        let GuestMemory::Unshared(memory) = memory else {
+            return Err(Status::InvalidMemoryAccess);
+        };
+        Ok((
+            Self {
+                memory,
+                start,
+                count,
+                next: 0,
+                place: Place { start: 0, len: 0 },
+            },
+            room,
+        ))
     }
 
     /// Writes as much of `bytes` as there is room for.
     ///
     /// # Errors
-    /// `invalid_memory_access` for a place outside the memory.
+    /// `invalid_memory_access` for a place outside the memory, which can only be one that what was written before has changed.
+    #[inline]
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), Status> {
         while !bytes.is_empty() {
-            let (start, left) = self.place;
-            if left == 0 {
-                if self.next == self.places.len() {
+            if self.place.len == 0 {
+                if self.next == self.count {
                     return Ok(());
                 }
-                let place = self.memory.read(element(self.places, self.next)?)?;
-                self.place = (place.buf.offset(), place.buf_len);
+                self.place = Place::read(self.memory, self.start, self.next)?;
                 self.next += 1;
                 continue;
             }
-            let (now, rest) = bytes.split_at(bytes.len().min(left as usize));
-            self.memory
-                .copy_from_slice(now, GuestPtr::new((start, now.len() as u32)))?;
-            self.place = (start + now.len() as u32, left - now.len() as u32);
+            let (now, rest) = bytes.split_at(bytes.len().min(self.place.len as usize));
+            let start = self.place.start as usize;
+            let place = self
+                .memory
+                .get_mut(start..start + now.len())
+                .ok_or(Status::InvalidMemoryAccess)?;
+            place.copy_from_slice(now);
+            // No more than the length of the place was written, so neither overflows.
+            self.place.start += now.len() as u32;
+            self.place.len -= now.len() as u32;
             bytes = rest;
         }
         Ok(())
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Reads the iovec at `index` of an array.
+    #[inline]
+    fn read(memory: &[u8], array: u32, index: u32) -> Result<Self, Status> {
+        if !array.is_multiple_of(4) {
+            return Err(Status::InvalidMemoryAccess);
+        }
+        let at = array as usize + 8 * index as usize;
+        let iovec = memory
+            .get(at..)
+            .and_then(<[u8]>::first_chunk::<8>)
+            .ok_or(Status::InvalidMemoryAccess)?;
+        let [a, b, c, d, e, f, g, h] = *iovec;
+        Ok(Self {
+            start: u32::from_le_bytes([a, b, c, d]),
+            len: u32::from_le_bytes([e, f, g, h]),
+        })
+    }
+
+    #[inline]
+    fn bytes(self, memory: &[u8]) -> Result<&[u8], Status> {
+        let start = self.start as usize;
+        memory
+            .get(start..start + self.len as usize)
+            .ok_or(Status::InvalidMemoryAccess)
+    }
+}
+
+/// The bytes of the memory. Shared memories have none to borrow; no plugin has one, since the engine does not enable threads.
+#[inline]
+fn readable<'a>(memory: &'a GuestMemory<'_>) -> Result<&'a [u8], Status> {
+    match memory {
+        GuestMemory::Unshared(bytes) => Ok(bytes),
+        GuestMemory::Shared(_) => Err(Status::InvalidMemoryAccess),
+    }
+}
+
+#[inline]
+fn indices(count: u32) -> Result<Range<u32>, Status> {
+    if count > MAX_IOVECS {
+        Err(Status::BadArgument)
+    } else {
+        Ok(0..count)
     }
 }
 
@@ -238,15 +315,4 @@ impl From<GuestError> for Status {
             | GuestError::TryFromIntError(_) => Self::BadArgument,
         }
     }
-}
-
-fn element<T: wiggle::GuestType>(places: GuestPtr<[T]>, index: u32) -> Result<GuestPtr<T>, GuestError> {
-    GuestPtr::<T>::new(places.offset().0).add(index)
-}
-
-fn bytes<'a>(memory: &'a GuestMemory<'_>, place: Ciovec) -> Result<&'a [u8], Status> {
-    // Shared memories cannot be borrowed; no plugin has one, since the engine does not enable threads.
-    memory
-        .as_slice(place.buf.as_array(place.buf_len))?
-        .ok_or(Status::InvalidMemoryAccess)
 }

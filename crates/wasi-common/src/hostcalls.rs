@@ -3,7 +3,7 @@
 use crate::bindings::types::{BufferType, Ciovec, Iovec, MapType};
 use crate::bindings::wasi_common::WasiCommon;
 use crate::core::{ALL_PSEUDO, ALL_REGULAR, Common, MapChange};
-use crate::guest::{self, Scatter};
+use crate::guest;
 use crate::map::ByteMap;
 use crate::packed::{Layout, pack, packed_len, unpack};
 use crate::property::PropertyPath;
@@ -45,13 +45,9 @@ impl WasiCommon for Host<'_> {
     ) -> Result<(), Status> {
         let buffer = self.common.buffer(context_id, buffer_type)?;
         let (offset, max) = (offset as usize, max_size as usize);
-        guest::room(memory, return_content)?;
-        memory.write(return_size, buffer.range_len(offset, max) as u32)?;
-        let mut out = Scatter::new(memory, return_content);
-        for part in buffer.range(offset, max) {
-            out.write(part)?;
-        }
-        Ok(())
+        let size = buffer.range_len(offset, max);
+        let mut out = guest::return_some(memory, return_content, return_size, size)?;
+        buffer.each(offset, max, |part| out.write(part))
     }
 
     fn set_buffer(

@@ -85,6 +85,8 @@ pub mod core;
 pub mod guest;
 pub mod handle;
 pub mod hostcalls;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod limits;
 pub mod map;
 pub mod packed;

@@ -73,24 +73,30 @@ impl ByteMap {
     /// A map holds at most 4 GiB; a pair that would pass that is dropped, which the bounds of [`crate::limits::MapLimits`] keep
     /// from ever happening.
     pub fn append(&mut self, key: &[u8], value: &[u8]) {
-        let (Ok(start), Ok(_)) = (
-            u32::try_from(self.bytes.len()),
-            u32::try_from(self.bytes.len() + key.len() + value.len()),
-        ) else {
+        let start = self.bytes.len();
+        self.append_lower(key, value);
+        if let Some(stored) = self.bytes.get_mut(start..start + key.len()) {
+            stored.make_ascii_lowercase();
+        }
+    }
+
+    /// [`ByteMap::append`] for a key that is in lower case already.
+    #[inline]
+    pub fn append_lower(&mut self, key: &[u8], value: &[u8]) {
+        let start = self.bytes.len();
+        if start + key.len() + value.len() > u32::MAX as usize {
             return;
-        };
+        }
         let entry = Entry {
-            start,
+            start: start as u32,
             key: key.len() as u32,
             value: value.len() as u32,
         };
         self.bytes.extend_from_slice(key);
-        if let Some(stored) = self.bytes.get_mut(start as usize..) {
-            stored.make_ascii_lowercase();
-        }
         self.bytes.extend_from_slice(value);
         self.live += key.len() + value.len();
-        if key.first() == Some(&b':') {
+        let behind_regular = || self.entries.last().is_some_and(|last| !self.is_pseudo(last));
+        if key.first() == Some(&b':') && behind_regular() {
             let regular = self.entries.iter().position(|entry| !self.is_pseudo(entry));
             self.entries.insert(regular.unwrap_or(self.entries.len()), entry);
         } else {

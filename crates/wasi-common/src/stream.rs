@@ -142,7 +142,21 @@ pub struct MapSlot {
     map: ByteMap,
     present: bool,
     filled: bool,
-    changed: bool,
+    change: Change,
+    /// Pairs at the end of the map that the embedder's form does not have, while nothing else was changed.
+    appended: usize,
+}
+
+/// How a map differs from the embedder's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Change {
+    /// Not at all.
+    #[default]
+    None,
+    /// Regular pairs were added at its end: [`MapSlot::appended`].
+    Appended,
+    /// In any way.
+    Rewritten,
 }
 
 // === impl StreamTable ===
@@ -304,7 +318,7 @@ impl MapSlot {
     pub fn put_map(&mut self, map: ByteMap) {
         self.clear();
         self.map = map;
-        (self.present, self.filled, self.changed) = (true, true, true);
+        (self.present, self.filled, self.change) = (true, true, Change::Rewritten);
     }
 
     /// Whether there is a map.
@@ -312,17 +326,23 @@ impl MapSlot {
         self.present
     }
 
-    /// Whether a plugin changed it, so that the embedder's form no longer holds.
-    pub fn is_changed(&self) -> bool {
-        self.changed
+    /// How a plugin changed it, so that the embedder's form does not hold as it is.
+    pub fn change(&self) -> Change {
+        self.change
     }
 
     /// The number of pairs; does not fill the map.
     pub fn len(&self) -> usize {
         match &self.source {
-            Some(source) if !self.filled => source.len(),
+            Some(source) if !self.filled => source.len() + self.map.len(),
             _ => self.map.len(),
         }
+    }
+
+    /// The bytes of keys and values that are known without filling the map: those that plugins have added, or all once it is
+    /// filled.
+    pub fn known_bytes(&self) -> usize {
+        self.map.byte_len()
     }
 
     /// Whether there is no pair.
@@ -333,19 +353,32 @@ impl MapSlot {
     /// The pairs, to read. An absent map is empty.
     pub fn read(&mut self) -> &ByteMap {
         if !self.filled {
-            if let Some(source) = &self.source {
-                source.fill(&mut self.map);
-            }
-            self.filled = true;
+            self.fill();
         }
         &self.map
     }
 
-    /// The pairs, to change. An absent map becomes present.
+    /// The pairs, to change in any way. An absent map becomes present.
     pub fn write(&mut self) -> &mut ByteMap {
         self.read();
-        (self.present, self.changed) = (true, true);
+        (self.present, self.change) = (true, Change::Rewritten);
         &mut self.map
+    }
+
+    /// Adds regular pairs at the end, which does not fill the map. An absent map becomes present.
+    pub fn append<'a>(&mut self, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        let before = self.map.len();
+        self.map.extend(pairs);
+        self.present = true;
+        if self.change != Change::Rewritten {
+            self.change = Change::Appended;
+            self.appended += self.map.len() - before;
+        }
+    }
+
+    /// The pairs by which the map differs from the embedder's form, where they were only appended.
+    pub fn appended(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.map.iter().skip(self.map.len() - self.appended)
     }
 
     /// Takes the embedder's form out, for instance to send it on. The pairs, once filled, stay readable.
@@ -355,12 +388,31 @@ impl MapSlot {
 
     /// Makes the map absent.
     pub fn clear(&mut self) {
-        if self.filled {
+        if !self.map.is_empty() {
             self.map.clear();
             self.map.shrink_to(KEPT_MAP_BYTES);
         }
         self.source = None;
-        (self.present, self.filled, self.changed) = (false, false, false);
+        (self.present, self.filled) = (false, false);
+        (self.change, self.appended) = (Change::None, 0);
+    }
+
+    #[cold]
+    fn refill(&mut self, source: &dyn MapSource) {
+        let appended = std::mem::take(&mut self.map);
+        source.fill(&mut self.map);
+        self.map.extend(appended.iter());
+    }
+
+    fn fill(&mut self) {
+        self.filled = true;
+        let Some(source) = self.source.take() else { return };
+        if self.map.is_empty() {
+            source.fill(&mut self.map);
+        } else {
+            self.refill(&*source);
+        }
+        self.source = Some(source);
     }
 }
 
@@ -400,13 +452,21 @@ mod tests {
         let fills = std::sync::Arc::default();
         let mut slot = MapSlot::default();
         slot.put(Box::new(Counted(std::sync::Arc::clone(&fills))));
-        assert_eq!((slot.len(), slot.is_changed()), (1, false));
+        assert_eq!((slot.len(), slot.change()), (1, Change::None));
         assert_eq!(fills.load(std::sync::atomic::Ordering::Relaxed), 0);
-        slot.read();
+        slot.append([(&b"c"[..], &b"3"[..])].into_iter());
+        assert_eq!((slot.len(), slot.change()), (2, Change::Appended));
+        assert_eq!(
+            fills.load(std::sync::atomic::Ordering::Relaxed),
+            0,
+            "appending needs no filling"
+        );
+        assert_eq!(slot.read().iter().last(), Some((&b"c"[..], &b"3"[..])));
+        assert_eq!(slot.appended().count(), 1);
         slot.write().append(b"b", b"2");
         assert_eq!(fills.load(std::sync::atomic::Ordering::Relaxed), 1);
-        assert_eq!((slot.len(), slot.is_changed()), (2, true));
+        assert_eq!((slot.len(), slot.change()), (3, Change::Rewritten));
         assert!(slot.take_source().is_some());
-        assert_eq!(slot.read().len(), 2, "still readable after the source is gone");
+        assert_eq!(slot.read().len(), 3, "still readable after the source is gone");
     }
 }

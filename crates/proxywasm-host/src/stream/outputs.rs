@@ -34,10 +34,9 @@ impl Host {
         match taken {
             Ok(head) => {
                 *stream.length(Direction::Request) = declared(&head.headers, end_of_stream);
-                stream.outputs.push_back(Output::RequestHeaders {
-                    head: Box::new(head),
-                    end_of_stream,
-                });
+                stream
+                    .outputs
+                    .push_back(Output::RequestHeaders { head, end_of_stream });
             }
             Err(error) => {
                 let filters = stream.filters.len();
@@ -71,10 +70,9 @@ impl Host {
                 } else {
                     declared(&head.headers, end_of_stream)
                 };
-                stream.outputs.push_back(Output::ResponseHeaders {
-                    head: Box::new(head),
-                    end_of_stream,
-                });
+                stream
+                    .outputs
+                    .push_back(Output::ResponseHeaders { head, end_of_stream });
             }
             Err(error) => {
                 self.invalid("response", &error);

@@ -63,11 +63,15 @@ fn through(guest: String, head: Parts) -> (Result<Parts, u16>, String) {
     (result, bench.trace())
 }
 
+/// The headers in order, the host header last, wherever it stood.
 fn lines(head: &Parts) -> Vec<(String, Vec<u8>)> {
-    head.headers
+    let mut lines: Vec<_> = head
+        .headers
         .iter()
         .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
-        .collect()
+        .collect();
+    lines.sort_by_key(|(name, _)| name == "host");
+    lines
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::numbers::{self, Buffer};
 use crate::status::Status;
 use crate::view::LegacyView;
 use bytes::Bytes;
+use std::convert::Infallible;
 use wasi_common::core::BufferRef;
 use wasi_common::{Common, Status as Core};
 use wasmtime::Caller;
@@ -32,14 +33,17 @@ pub(super) fn get<T: LegacyView + 'static>(
     };
     // Nothing changes a buffer while the allocator runs, so the size still holds then.
     deliver(&mut caller, place, size, |parts, mut block| {
-        for part in read(parts.common, buffer)
-            .into_iter()
-            .flat_map(|buffer| buffer.range(start, max))
-        {
-            let (now, rest) = block.split_at_mut(part.len().min(block.len()));
-            now.copy_from_slice(part.get(..now.len()).unwrap_or_default());
+        let Ok(buffer) = read(parts.common, buffer) else {
+            return;
+        };
+        let copied: Result<(), Infallible> = buffer.each(start, max, |part| {
+            let len = part.len().min(block.len());
+            let (now, rest) = std::mem::take(&mut block).split_at_mut(len);
+            now.copy_from_slice(part.get(..len).unwrap_or_default());
             block = rest;
-        }
+            Ok(())
+        });
+        let Ok(()) = copied;
     })
 }
 
