@@ -22,8 +22,12 @@ pub(super) struct Lane<H> {
 /// A piece of a message behind its head.
 #[derive(Debug)]
 pub(super) enum Piece {
-    Data { data: Bytes, last: bool },
-    Trailers(HeaderMap),
+    Data {
+        data: Bytes,
+        last: bool,
+    },
+    /// Boxed, for they are rare and large.
+    Trailers(Box<HeaderMap>),
 }
 
 // === impl Lane ===
@@ -54,7 +58,7 @@ impl<H> Lane<H> {
 
     pub(super) fn put_trailers(&mut self, trailers: HeaderMap) {
         self.complete = true;
-        self.put(Piece::Trailers(trailers));
+        self.put(Piece::Trailers(Box::new(trailers)));
     }
 
     pub(super) fn has_head(&self) -> bool {

@@ -33,7 +33,7 @@ impl FilteredRequestBody {
             Some(Ok(Piece::Data { data, .. })) => Poll::Ready(Some(Ok(Frame::data(data)))),
             Some(Ok(Piece::Trailers(trailers))) => Poll::Ready(
                 self.announced
-                    .sendable(trailers, "request")
+                    .sendable(*trailers, "request")
                     .map(|trailers| Ok(Frame::trailers(trailers))),
             ),
         }

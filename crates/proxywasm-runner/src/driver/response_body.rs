@@ -41,9 +41,10 @@ impl FilteredResponseBody {
             None => None,
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
             Some(Ok(Piece::Data { data, .. })) => Some(Frame::data(data)),
-            Some(Ok(Piece::Trailers(trailers))) => {
-                self.announced.sendable(trailers, "response").map(Frame::trailers)
-            }
+            Some(Ok(Piece::Trailers(trailers))) => self
+                .announced
+                .sendable(*trailers, "response")
+                .map(Frame::trailers),
         };
         if self.is_end_stream() {
             self.driver.complete();
