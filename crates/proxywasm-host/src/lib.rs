@@ -1,4 +1,57 @@
-//! `proxywasm-host`
+//! `proxywasm-host` runs Proxy-Wasm plugins in a Rust proxy: the components of the Proxy-Wasm talk of April 2021 and, unmodified, the
+//! plugins of ABI 0.2.0 and 0.2.1, both through the same cores.
+//!
+//! It is sans-I/O. The proxy hands over what it received ([`Host::request_headers`] and the like) and carries out what comes out
+//! ([`Output`]); between the two, plugins read and change messages, hold them, answer by themselves. There are no sockets here, no
+//! tasks, nothing asynchronous. The only thread is the ticker of the [`Engine`], by which endless loops are stopped.
+//!
+//! - An [`Engine`] compiles plugin code ([`Engine::load`]); one serves a process.
+//! - A [`Plugin`] is code with a [`PluginConfig`], proved on a throw-away instance before anything depends on it.
+//! - A [`FilterChain`] is plugins in order: a request passes them forwards, a response backwards.
+//! - A [`Host`] runs chains for the streams of one worker; a program has one for each worker thread. It is `Send`.
+//!
+//! What a plugin does wrong never reaches the process: bad pointers become statuses, traps and loops drop the instance and give its
+//! streams the [`FailurePolicy`], and everything a plugin can make the host hold is bounded ([`Limits`], [`Resources`]).
+//!
+//! # Example
+//!
+//! A plugin in the text format that refuses every request; `examples/embed.rs` has one with a plugin from a file.
+//!
+//! ```
+//! use proxywasm_host::{Engine, EngineSettings, FilterChain, Host, LogSink, Output, Plugin, PluginConfig, TracingSink};
+//! use std::sync::Arc;
+//!
+//! let refuse = wat::parse_str(
+//!     r#"(module
+//!         (import "wasi-http" "send_http_response" (func $answer (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+//!         (memory (export "memory") 1)
+//!         (func (export "proxy_abi_version_2021_04"))
+//!         (func (export "proxy_on_http_request_headers") (param $context i32) (param i32 i32) (result i32)
+//!             (call $answer (local.get $context) (i32.const 403)
+//!                 (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1))))"#,
+//! )?;
+//!
+//! let log: Arc<dyn LogSink> = Arc::new(TracingSink);
+//! let engine = Engine::new(EngineSettings::default())?;
+//! let plugin = Plugin::new(&engine, engine.load(&refuse)?, PluginConfig::new("refuse"), &log)?;
+//! let chain = FilterChain::new(vec![plugin]);
+//!
+//! let mut host = Host::new(log);
+//! let stream = host.open(&chain, None);
+//! let request = http::Request::get("/").header("host", "example.test").body(())?;
+//! host.request_headers(stream, request.into_parts().0, true);
+//! let mut statuses = Vec::new();
+//! while let Some(output) = host.next_output(stream) {
+//!     match output {
+//!         Output::UpstreamAbandoned => {}
+//!         Output::ResponseHeaders { head, .. } => statuses.push(head.status.as_u16()),
+//!         other => panic!("nothing else comes out: {other:?}"),
+//!     }
+//! }
+//! host.finish(stream);
+//! assert_eq!(statuses, [403]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod clock;

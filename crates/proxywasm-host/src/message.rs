@@ -30,8 +30,8 @@ pub(crate) fn answered(head: &request::Parts) -> Answered {
 
 // === from maps ===
 
-/// Takes a request head out of a stream, to send it on.
-pub(crate) fn take_request(slot: &mut MapSlot) -> Result<Box<request::Parts>, MessageError> {
+/// Takes a request head out of a stream, to send it on. With `keep`, its pairs stay readable.
+pub(crate) fn take_request(slot: &mut MapSlot, keep: bool) -> Result<Box<request::Parts>, MessageError> {
     let mut head =
         take::<request::Parts>(slot).unwrap_or_else(|| Box::new(http::Request::new(()).into_parts().0));
     match slot.change() {
@@ -39,11 +39,14 @@ pub(crate) fn take_request(slot: &mut MapSlot) -> Result<Box<request::Parts>, Me
         Change::Appended => append_headers(slot.appended(), &mut head.headers)?,
         Change::Rewritten => rebuild_request(slot.read(), &mut head)?,
     }
+    if keep {
+        slot.keep(&*head);
+    }
     Ok(head)
 }
 
-/// Takes a response head out of a stream, to send it on.
-pub(crate) fn take_response(slot: &mut MapSlot) -> Result<Box<response::Parts>, MessageError> {
+/// Takes a response head out of a stream, to send it on; see [`take_request`].
+pub(crate) fn take_response(slot: &mut MapSlot, keep: bool) -> Result<Box<response::Parts>, MessageError> {
     let mut head =
         take::<response::Parts>(slot).unwrap_or_else(|| Box::new(http::Response::new(()).into_parts().0));
     match slot.change() {
@@ -59,11 +62,14 @@ pub(crate) fn take_response(slot: &mut MapSlot) -> Result<Box<response::Parts>, 
             head.headers = headers(map, &[b":status"])?;
         }
     }
+    if keep {
+        slot.keep(&*head);
+    }
     Ok(head)
 }
 
-/// Takes trailers out of a stream, to send them on.
-pub(crate) fn take_trailers(slot: &mut MapSlot) -> Result<HeaderMap, MessageError> {
+/// Takes trailers out of a stream, to send them on; see [`take_request`].
+pub(crate) fn take_trailers(slot: &mut MapSlot, keep: bool) -> Result<HeaderMap, MessageError> {
     let mut trailers = take::<HeaderMap>(slot)
         .map(|trailers| *trailers)
         .unwrap_or_default();
@@ -71,6 +77,9 @@ pub(crate) fn take_trailers(slot: &mut MapSlot) -> Result<HeaderMap, MessageErro
         Change::None => {}
         Change::Appended => append_headers(slot.appended(), &mut trailers)?,
         Change::Rewritten => trailers = headers(slot.read(), &[])?,
+    }
+    if keep {
+        slot.keep(&trailers);
     }
     Ok(trailers)
 }

@@ -386,6 +386,16 @@ impl MapSlot {
         self.source.take()
     }
 
+    /// Fills the map from a source that has all its pairs, also the appended ones, if it is not filled yet: before the source leaves,
+    /// so that the pairs stay readable.
+    pub fn keep(&mut self, source: &dyn MapSource) {
+        if !self.filled {
+            self.map.clear();
+            source.fill(&mut self.map);
+            (self.filled, self.appended) = (true, 0);
+        }
+    }
+
     /// Makes the map absent.
     pub fn clear(&mut self) {
         if !self.map.is_empty() {

@@ -25,11 +25,11 @@ impl Host {
     }
 
     fn emit_request(&mut self, key: StreamKey, end_of_stream: bool) {
-        self.keep_map(key, Direction::Request, Map::Headers);
+        let keep = self.keeps_maps(key);
         let Some(slots) = self.streams.get_mut(key) else {
             return;
         };
-        let taken = take_request(slots.map(Direction::Request, Map::Headers));
+        let taken = take_request(slots.map(Direction::Request, Map::Headers), keep);
         let Some(stream) = self.stream(key) else { return };
         match taken {
             Ok(head) => {
@@ -48,14 +48,14 @@ impl Host {
     }
 
     fn emit_response(&mut self, key: StreamKey, end_of_stream: bool) {
-        self.keep_map(key, Direction::Response, Map::Headers);
+        let keep = self.keeps_maps(key);
         let Some(slots) = self.streams.get_mut(key) else {
             return;
         };
         if matches!(slots.reply, Reply::Sent | Reply::Closed) {
             return;
         }
-        let taken = take_response(slots.map(Direction::Response, Map::Headers));
+        let taken = take_response(slots.map(Direction::Response, Map::Headers), keep);
         let bodiless = self
             .http
             .get(key.index())
@@ -111,11 +111,11 @@ impl Host {
         if length.declared.is_some_and(|declared| length.sent < declared) {
             return self.reset(key, ResetReason::LengthChanged);
         }
-        self.keep_map(key, direction, Map::Trailers);
+        let keep = self.keeps_maps(key);
         let Some(slots) = self.streams.get_mut(key) else {
             return;
         };
-        let taken = take_trailers(slots.map(direction, Map::Trailers));
+        let taken = take_trailers(slots.map(direction, Map::Trailers), keep);
         let Some(stream) = self.stream(key) else { return };
         match (taken, direction) {
             (Ok(trailers), Direction::Request) => {
@@ -139,12 +139,9 @@ impl Host {
         });
     }
 
-    /// Fills a map before its source leaves, if any plugin could still read it.
-    fn keep_map(&mut self, key: StreamKey, direction: Direction, map: Map) {
-        let keeps = self.http.get(key.index()).is_some_and(|stream| stream.keeps_maps);
-        if let Some(slots) = self.streams.get_mut(key).filter(|_| keeps) {
-            slots.map(direction, map).read();
-        }
+    /// Whether any plugin could still read a map after it left.
+    fn keeps_maps(&self, key: StreamKey) -> bool {
+        self.http.get(key.index()).is_some_and(|stream| stream.keeps_maps)
     }
 
     fn invalid(&self, message: &str, error: &MessageError) {
