@@ -107,18 +107,18 @@ impl Host {
                 // Other plugins of the instance lose it too: their streams get their policy.
                 let generation = slot.generation;
                 slot.start_failed();
-                if slot.transient {
-                    self.free_vm(vm);
-                }
+                let failed = slot.generation;
+                self.free_vm(vm, failed);
                 self.apply_failure(vm, generation);
                 None
             }
         }
     }
 
-    /// Gives the place of an instance that served one stream to another.
-    pub(crate) fn free_vm(&mut self, vm: usize) {
-        if let Some(slot) = self.vms.get_mut(vm).filter(|slot| slot.transient) {
+    /// Gives the place of an instance that served one stream to another, unless the instance has gone already.
+    pub(crate) fn free_vm(&mut self, vm: usize, generation: u64) {
+        let of = |slot: &&mut Vm| slot.transient && slot.generation == generation;
+        if let Some(slot) = self.vms.get_mut(vm).filter(of) {
             slot.drop_instance(false);
             slot.not_before = None;
             self.free_vms.push(vm);

@@ -194,12 +194,19 @@ impl Host {
         else {
             return;
         };
-        let transient: Vec<usize> = stream.filters.iter().map(|filter| filter.vm).collect();
-        stream.recycle();
-        self.streams.close(key);
-        for vm in transient {
-            self.free_vm(vm);
+        let filters = stream.filters.len();
+        for index in 0..filters {
+            let filter = self.stream(key).and_then(|stream| stream.filters.get(index));
+            // A filter that never got an instance has no context.
+            if let Some(filter) = filter.filter(|filter| filter.context_id != 0) {
+                let (vm, generation) = (filter.vm, filter.generation);
+                self.free_vm(vm, generation);
+            }
         }
+        if let Some(stream) = self.stream(key) {
+            stream.recycle();
+        }
+        self.streams.close(key);
     }
 
     fn shut_root_down(&mut self, vm: usize, id: u64) {

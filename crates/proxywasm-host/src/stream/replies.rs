@@ -145,6 +145,8 @@ impl Host {
             return;
         };
         slot.drop_instance(Self::reloads(policy));
+        let dropped = slot.generation;
+        self.free_vm(vm, dropped);
         self.apply_failure(vm, generation);
     }
 

@@ -122,3 +122,29 @@ fn hostcalls_that_are_not_allowed() {
         "not_allowed, and nothing happens"
     );
 }
+
+#[test]
+fn fresh_instances_that_fail_leave_nothing_behind() {
+    // Beside an instance that lives: neither may touch the other's place.
+    let lives = component(&[("rqh", COUNTING)], "");
+    let mut bench = Bench::with(&[lives, component(&[("rqh", "(unreachable)")], "")], |config| {
+        if config.name == "p1" {
+            config.instances = InstanceStrategy::FreshPerStream;
+        }
+    });
+    for round in 1..=3 {
+        let (out, trace) = bench.run("rqh!");
+        assert_eq!(out, "abandoned rsh:503 rsb:Service Unavailable\n!");
+        assert_eq!(
+            trace,
+            format!("rqh! ={round} rqh!"),
+            "the first plugin keeps its instance"
+        );
+    }
+    let (first, second) = (bench.open(), bench.open());
+    bench.feed(first, "rqh!");
+    bench.feed(second, "rqh!");
+    bench.host.finish(first);
+    bench.host.finish(second);
+    assert_eq!(bench.host.streams(), 0);
+}
