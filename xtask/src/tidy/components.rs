@@ -19,7 +19,6 @@ fn problems(repository: &Repository, name: &str) -> Vec<String> {
     let witx = format!("witx/{}.witx", name.replace('-', "_"));
     let mut expected = vec![
         witx,
-        format!("{folder}/README.md"),
         format!("{folder}/src/lib.rs"),
         format!("{folder}/src/bindings.rs"),
     ];

@@ -1,4 +1,4 @@
-//! The top level of the repository.
+//! The top level of the repository, and the README of each crate.
 
 use super::repository::Repository;
 
@@ -38,5 +38,12 @@ pub(super) fn check(repository: &Repository) -> Vec<String> {
         .iter()
         .filter(|name| !repository.has(name))
         .map(|name| format!("{name}: is missing at the top level"));
-    unexpected.chain(missing).collect()
+    let crates = repository
+        .folders("crates/")
+        .into_iter()
+        .map(|name| format!("crates/{name}/README.md"));
+    let undescribed = crates
+        .filter(|readme| !repository.has(readme))
+        .map(|readme| format!("{readme}: is missing; say what the crate is, and what it is not"));
+    unexpected.chain(missing).chain(undescribed).collect()
 }

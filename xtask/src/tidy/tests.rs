@@ -52,6 +52,8 @@ fn tidy() -> Repository {
             "crates/proxywasm-host/examples/embed.rs",
             "fn main() {\n    run();\n}\n",
         ),
+        ("crates/proxywasm-host/README.md", ""),
+        ("crates/proxywasm-sdk/README.md", ""),
         ("crates/proxywasm-sdk/src/lib.rs", library),
         ("crates/wasi-common/README.md", ""),
         (
@@ -110,7 +112,11 @@ fn files() {
         ("stray/a.txt", Some(""), &["stray: does not belong"]),
         (".ci/run", Some(""), &[]),
         ("LICENSE", None, &["LICENSE: is missing"]),
-        ("crates/new/Cargo.toml", Some(""), &["crates/new: has no layer"]),
+        (
+            "crates/new/Cargo.toml",
+            Some(""),
+            &["crates/new/README.md: is missing", "crates/new: has no layer"],
+        ),
         (
             "crates/wasi-common/README.md",
             None,
