@@ -10,7 +10,7 @@
 #![cfg(test)]
 
 use proxywasm_tests::guests::{BOMB_LEGACY, HEADERS_LEGACY, LOOP_LEGACY, TRAP_LEGACY};
-use proxywasm_tests::harness::{Message, Origin, capture_log, proxy};
+use proxywasm_tests::harness::{Message, Origin, capture_log, chunked, proxy};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -241,4 +241,26 @@ fn shutdown_lets_requests_end() {
         std::net::TcpStream::connect(address).is_err(),
         "nobody accepts any more"
     );
+}
+
+#[test]
+fn trailers_that_were_not_announced_are_logged() {
+    let mut answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n".to_vec();
+    answer.extend(chunked(&[b"hello"], &[("x-sum", "1")]));
+    let origin = Origin::fixed(answer);
+    let log = capture_log();
+    let proxy = proxy()
+        .guest(HEADERS_LEGACY, "")
+        .upstream(origin.address())
+        .start();
+    let response = proxy.client().request("GET /", &[("te", "trailers")]);
+    assert_eq!((response.text().as_str(), response.complete), ("hello", true));
+    assert_eq!(
+        (
+            response.trailer("x-sum").as_deref(),
+            response.trailer("x-plugin-trailer")
+        ),
+        (Some("1"), None)
+    );
+    assert!(log.wait_for("trailers were dropped").contains("x-plugin-trailer"));
 }

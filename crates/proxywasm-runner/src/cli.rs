@@ -9,7 +9,7 @@ use crate::shutdown;
 use crate::upstream::UpstreamTarget;
 use anyhow::Context;
 use bytes::Bytes;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use proxywasm_host::{Engine, EngineSettings, LogSink, Plugin, PluginConfig};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -18,12 +18,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+const EXAMPLES: &str = "Examples:
+  proxywasm run --plugin plugin.wasm
+      listens on 127.0.0.1:8080 and answers with what the plugin let through
+  proxywasm run --plugin plugin.wasm --config @plugin.conf --upstream http://127.0.0.1:9000
+  proxywasm serve proxy.yaml
+  proxywasm inspect plugin.wasm";
+
 /// The arguments of `proxywasm`.
 #[derive(Debug, Parser)]
 #[command(
     name = "proxywasm",
     version,
-    about = "A reverse proxy that runs Proxy-Wasm plugins in its own process"
+    about = "A reverse proxy that runs Proxy-Wasm plugins in its own process",
+    after_help = EXAMPLES
 )]
 pub struct Arguments {
     /// What is logged, as in the environment variable RUST_LOG, which this overrides: `info`, `debug,hyper=warn`,
@@ -31,7 +39,7 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,9 +94,10 @@ impl Arguments {
     /// Does what they ask. Errors go to standard error.
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
-            Command::Serve { file } => self.serve(file),
-            Command::Run(arguments) => self.run_plugins(arguments),
-            Command::Inspect { plugin, json } => inspect(plugin, *json),
+            Some(Command::Serve { file }) => self.serve(file),
+            Some(Command::Run(arguments)) => self.run_plugins(arguments),
+            Some(Command::Inspect { plugin, json }) => inspect(plugin, *json),
+            None => help(),
         };
         done.unwrap_or_else(|error| {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -227,6 +236,11 @@ fn announce(addresses: &[SocketAddr], listeners: &[ListenerSettings], workers: N
         }
     }
     let _ = out.flush();
+}
+
+fn help() -> anyhow::Result<ExitCode> {
+    Arguments::command().print_help()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn inspect(path: &std::path::Path, json: bool) -> anyhow::Result<ExitCode> {

@@ -417,3 +417,14 @@ fn inspect() {
         );
     }
 }
+
+#[test]
+fn without_arguments_it_tells_what_it_can() {
+    let help = output(&[]);
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(
+        help.contains("Usage: proxywasm") && help.contains("proxywasm run --plugin plugin.wasm"),
+        "{help}"
+    );
+}
