@@ -42,26 +42,27 @@ impl PluginCode {
     pub(crate) fn load(engine: &Engine, bytes: &[u8]) -> Result<Arc<Self>, LoadError> {
         let shared = Module::new(engine.shared(), bytes).map_err(LoadError::Invalid)?;
         let abi = Abi::detect(&shared).ok_or(LoadError::NoAbi)?;
-        if !matches!(shared.get_export("memory"), Some(ExternType::Memory(_))) {
-            return Err(LoadError::NoMemory);
-        }
-        let exports = |name| matches!(shared.get_export(name), Some(ExternType::Func(_)));
-        if matches!(abi, Abi::Legacy(_)) && !exports("proxy_on_memory_allocate") && !exports("malloc") {
-            return Err(proxywasm_legacy::LoadError::NoAllocator.into());
-        }
-        let code = Self {
-            bytes: bytes.to_vec(),
-            hash: Sha256::digest(bytes).into(),
-            abi,
-            shared,
-            pooled: OnceLock::new(),
-        };
-        match import_problems(&code.shared, &linker(abi, &code.shared, None))
-            .into_iter()
-            .next()
-        {
+        match problems(&shared, abi).into_iter().next() {
             Some(problem) => Err(problem),
-            None => Ok(Arc::new(code)),
+            None => Ok(Arc::new(Self {
+                bytes: bytes.to_vec(),
+                hash: Sha256::digest(bytes).into(),
+                abi,
+                shared,
+                pooled: OnceLock::new(),
+            })),
+        }
+    }
+
+    /// Everything that keeps code from being loaded.
+    pub(crate) fn problems(engine: &Engine, bytes: &[u8]) -> Vec<LoadError> {
+        let module = match Module::new(engine.shared(), bytes) {
+            Ok(module) => module,
+            Err(error) => return vec![LoadError::Invalid(error)],
+        };
+        match Abi::detect(&module) {
+            Some(abi) => problems(&module, abi),
+            None => vec![LoadError::NoAbi],
         }
     }
 
@@ -144,6 +145,20 @@ impl fmt::Display for Abi {
 
 // === linking ===
 
+/// Everything that keeps a module from being a plugin of an ABI.
+fn problems(module: &Module, abi: Abi) -> Vec<LoadError> {
+    let mut problems = Vec::new();
+    if !matches!(module.get_export("memory"), Some(ExternType::Memory(_))) {
+        problems.push(LoadError::NoMemory);
+    }
+    let exports = |name| matches!(module.get_export(name), Some(ExternType::Func(_)));
+    if matches!(abi, Abi::Legacy(_)) && !exports("proxy_on_memory_allocate") && !exports("malloc") {
+        problems.push(proxywasm_legacy::LoadError::NoAllocator.into());
+    }
+    problems.extend(import_problems(module, &linker(abi, module, None)));
+    problems
+}
+
 /// What a module of an ABI can import. Hostcalls that are not `allowed` answer that they are not.
 pub(crate) fn linker(abi: Abi, module: &Module, allowed: Option<&BTreeSet<String>>) -> Linker<State> {
     let mut linker = Linker::new(module.engine());
@@ -171,7 +186,7 @@ pub(crate) fn linker(abi: Abi, module: &Module, allowed: Option<&BTreeSet<String
 }
 
 /// Everything a module imports that the host does not have, or has under another type.
-pub(crate) fn import_problems(module: &Module, linker: &Linker<State>) -> Vec<LoadError> {
+fn import_problems(module: &Module, linker: &Linker<State>) -> Vec<LoadError> {
     // A linker tells types only together with a store; no guest is ever entered with this one.
     let mut store = Store::new(module.engine(), State::for_checks());
     module

@@ -1,8 +1,13 @@
 //! The Wasm engines, and the clock by which runaway plugins are stopped.
 
-use crate::error::EngineError;
+use crate::code::PluginCode;
+use crate::config::PluginConfig;
+use crate::error::{EngineError, LoadError, StartError};
+use crate::instance::Instance;
+use crate::plugin::Plugin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
+use wasi_log::{LogSink, MemorySink};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// What compiles and runs plugins. One serves a whole process; clones are the same engine.
@@ -60,6 +65,34 @@ impl Engine {
             start_ticker(&engines, tick)?;
         }
         Ok(Self(engines))
+    }
+
+    /// Compiles plugin code, finds its ABI and checks what it imports and exports.
+    ///
+    /// # Errors
+    /// It is no plugin that this host can run; the message names what is in the way.
+    pub fn load(&self, code: &[u8]) -> Result<Arc<PluginCode>, LoadError> {
+        PluginCode::load(self, code)
+    }
+
+    /// Everything that keeps code from being run here, each as a sentence; none where it runs. Where nothing speaks against it, an
+    /// instance is made and thrown away, in which no plugin is started.
+    pub fn refusals(&self, code: &[u8]) -> Vec<String> {
+        let problems = PluginCode::problems(self, code);
+        if !problems.is_empty() {
+            return problems.iter().map(ToString::to_string).collect();
+        }
+        let log: Arc<dyn LogSink> = Arc::new(MemorySink::default());
+        let instance = match self.load(code) {
+            Ok(code) => Plugin::unproved(self, code, PluginConfig::new("inspected"))
+                .and_then(|plugin| Instance::new(&plugin, &log)),
+            Err(error) => return vec![error.to_string()],
+        };
+        match instance {
+            Ok(_) => Vec::new(),
+            Err(StartError::Load { error, .. }) => vec![error.to_string()],
+            Err(error) => vec![error.to_string()],
+        }
     }
 
     /// Moves the clock of running plugins by one tick: for embedders that start no ticker. Can be called from any thread.

@@ -1,8 +1,5 @@
 //! The host of one worker: events in, outputs out.
 
-use crate::code::PluginCode;
-use crate::engine::Engine;
-use crate::error::LoadError;
 use crate::instance::{Callbacks, Root};
 use crate::message::answered;
 use crate::output::{Output, ResetReason};
@@ -42,7 +39,8 @@ pub struct Host {
     pub(crate) ready: VecDeque<StreamKey>,
     /// The stream whose driver is calling, which looks for outputs itself.
     pub(crate) current: Option<StreamKey>,
-    pub(crate) deferred: Vec<Deferred>,
+    /// In the order in which they were put off.
+    pub(crate) deferred: VecDeque<Deferred>,
 }
 
 /// A stream of a [`Host`]. Never names another stream after it was finished.
@@ -81,18 +79,6 @@ const _: fn() = || {
     is_send::<Host>();
 };
 
-// === impl Engine ===
-
-impl Engine {
-    /// Compiles plugin code, finds its ABI and checks what it imports and exports.
-    ///
-    /// # Errors
-    /// It is no plugin that this host can run; the message names what is in the way.
-    pub fn load(&self, code: &[u8]) -> Result<Arc<PluginCode>, LoadError> {
-        PluginCode::load(self, code)
-    }
-}
-
 // === impl Host ===
 
 impl Host {
@@ -109,7 +95,7 @@ impl Host {
             effects: VecDeque::new(),
             ready: VecDeque::new(),
             current: None,
-            deferred: Vec::new(),
+            deferred: VecDeque::new(),
         }
     }
 

@@ -49,6 +49,17 @@ impl Plugin {
         config: PluginConfig,
         log: &Arc<dyn LogSink>,
     ) -> Result<Self, StartError> {
+        let plugin = Self::unproved(engine, code, config)?;
+        Instance::new(&plugin, log)?.start_plugin(&plugin)?;
+        Ok(plugin)
+    }
+
+    /// A plugin that nothing may depend on yet.
+    pub(crate) fn unproved(
+        engine: &Engine,
+        code: Arc<PluginCode>,
+        config: PluginConfig,
+    ) -> Result<Self, StartError> {
         let load = |error| StartError::Load {
             plugin: config.name.clone(),
             error,
@@ -77,7 +88,7 @@ impl Plugin {
         let vm_key = vm_key(&code, &config);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let reads_maps = code.reads_maps();
-        let plugin = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             id,
             config,
             settings,
@@ -86,9 +97,7 @@ impl Plugin {
             environment,
             vm_key,
             reads_maps,
-        }));
-        Instance::new(&plugin, log)?.start_plugin(&plugin)?;
-        Ok(plugin)
+        })))
     }
 
     /// Its name.

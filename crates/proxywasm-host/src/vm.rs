@@ -131,7 +131,10 @@ impl Host {
     }
 
     fn add_vm(&mut self, transient: bool) -> usize {
-        if transient && let Some(vm) = self.free_vms.pop() {
+        if let Some(vm) = self.free_vms.pop()
+            && let Some(slot) = self.vms.get_mut(vm)
+        {
+            slot.transient = transient;
             return vm;
         }
         self.vms.push(Vm::new(transient));

@@ -78,10 +78,8 @@ impl Inspection {
             functions: Vec::new(),
         }
         .read(code);
-        match engine.load(code) {
-            Ok(code) => inspection.abi = Some(code.abi().to_string()),
-            Err(error) => inspection.refused.push(error.to_string()),
-        }
+        inspection.abi = engine.load(code).ok().map(|code| code.abi().to_string());
+        inspection.refused = engine.refusals(code);
         inspection
     }
 

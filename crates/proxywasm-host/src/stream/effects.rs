@@ -88,7 +88,8 @@ impl Host {
         self.announce(at.key);
     }
 
-    fn context(&mut self, vm: usize, generation: u64, context_id: u32) -> Option<Context> {
+    /// A context of an instance, unless that is gone.
+    pub(crate) fn context(&mut self, vm: usize, generation: u64, context_id: u32) -> Option<Context> {
         let slot = self
             .vms
             .get_mut(vm)

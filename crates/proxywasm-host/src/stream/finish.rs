@@ -2,12 +2,15 @@
 
 use crate::host::{Deferred, DeferredEnd, Host, StreamId};
 use crate::plugin::Plugin;
+use crate::stream::{HttpStream, LaneState};
 use std::time::{Duration, Instant};
 use wasi_common::stream::Reply;
 use wasi_common::{CallScope, StreamKey, StreamTable};
 
 /// How long a plugin may put off the end of a stream or its own.
 const GRACE: Duration = Duration::from_secs(30);
+/// Ends that can be put off at once; where there are more, the oldest is not waited for.
+const MAX_DEFERRED: usize = 1024;
 
 impl Host {
     /// The stream is over: it was completed, reset, or its client has gone. Its plugins get their last callbacks; the id is void
@@ -20,6 +23,8 @@ impl Host {
         stream.finished = true;
         stream.open = [false, false];
         stream.outputs.clear();
+        let lanes = stream.filters.iter_mut().flat_map(|filter| &mut filter.lanes);
+        lanes.for_each(LaneState::clear);
         let filters = stream.filters.len();
         self.work.retain(|work| work.key != key);
         if let Some(slots) = self.streams.get_mut(key) {
@@ -30,6 +35,7 @@ impl Host {
                 .flat_map(|filter| &mut filter.lanes)
                 .for_each(|lane| {
                     lane.flow = Default::default();
+                    lane.body.clear();
                     lane.seal();
                 });
         }
@@ -120,20 +126,28 @@ impl Host {
                 if let Some(context) = instance.state().common.contexts.context_mut(context_id) {
                     context.deferred = true;
                 }
-                let what = DeferredEnd::Context { context_id };
-                self.deferred.push(Deferred {
-                    vm,
-                    generation,
-                    what,
-                    until: Instant::now() + GRACE,
-                });
-                if let Some(stream) = self.stream(key) {
-                    stream.deferred += 1;
-                }
+                self.defer(vm, generation, DeferredEnd::Context { context_id });
             }
             // It failed, and its instance is gone.
             None => {}
         }
+    }
+
+    /// Waits for the end of something, but not of ever more.
+    fn defer(&mut self, vm: usize, generation: u64, what: DeferredEnd) {
+        if self.deferred.len() >= MAX_DEFERRED
+            && let Some(oldest) = self.deferred.front()
+        {
+            let (vm, generation, what) = (oldest.vm, oldest.generation, oldest.what);
+            tracing::warn!("plugins put off more than {MAX_DEFERRED} ends; the oldest is not waited for");
+            self.end_deferred(vm, generation, what);
+        }
+        self.deferred.push_back(Deferred {
+            vm,
+            generation,
+            what,
+            until: Instant::now() + GRACE,
+        });
     }
 
     /// Ends what a plugin had put off.
@@ -143,13 +157,12 @@ impl Host {
         let Some(at) = self.deferred.iter().position(known) else {
             return;
         };
-        self.deferred.swap_remove(at);
+        self.deferred.remove(at);
         match what {
             DeferredEnd::Context { context_id } => {
-                let instance = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut());
-                let context = instance
-                    .and_then(|instance| instance.state().common.contexts.context(context_id).copied());
-                let Some(context) = context else { return };
+                let Some(context) = self.context(vm, generation, context_id) else {
+                    return;
+                };
                 let (key, index) = (context.stream, context.filter);
                 let finished = self.call(key, index, "on_log", |callbacks, store, context_id| {
                     callbacks.lifecycle.finish_context(store, context_id)
@@ -157,23 +170,10 @@ impl Host {
                 if finished.is_some() {
                     self.remove_context(key, index);
                 }
-                if let Some(stream) = self.stream(key) {
-                    stream.deferred = stream.deferred.saturating_sub(1);
-                }
                 self.close_if_done(key);
             }
             DeferredEnd::Plugin { id, plugin_id } => self.delete_root(vm, id, plugin_id),
         }
-    }
-
-    /// The instance of contexts that were put off has failed.
-    pub(crate) fn drop_deferred_contexts(&mut self, key: StreamKey) {
-        let deferred =
-            |stream: &crate::stream::HttpStream| stream.filters.iter().filter(|filter| filter.alive).count();
-        if let Some(stream) = self.stream(key) {
-            stream.deferred = stream.deferred.min(deferred(stream));
-        }
-        self.close_if_done(key);
     }
 
     fn remove_context(&mut self, key: StreamKey, index: usize) {
@@ -187,11 +187,11 @@ impl Host {
         }
     }
 
-    fn close_if_done(&mut self, key: StreamKey) {
-        let Some(stream) = self
-            .stream(key)
-            .filter(|stream| stream.finished && stream.deferred == 0)
-        else {
+    /// Forgets a stream that has ended and that no plugin knows any more.
+    pub(crate) fn close_if_done(&mut self, key: StreamKey) {
+        let done =
+            |stream: &&mut HttpStream| stream.finished && stream.filters.iter().all(|filter| !filter.alive);
+        let Some(stream) = self.stream(key).filter(done) else {
             return;
         };
         let filters = stream.filters.len();
@@ -233,12 +233,7 @@ impl Host {
                     id,
                     plugin_id: root.plugin_id,
                 };
-                self.deferred.push(Deferred {
-                    vm,
-                    generation,
-                    what,
-                    until: Instant::now() + GRACE,
-                });
+                self.defer(vm, generation, what);
             }
             Err(error) => {
                 tracing::error!("a plugin failed while it shut down: {error:?}");
@@ -248,6 +243,7 @@ impl Host {
     }
 
     fn delete_root(&mut self, vm: usize, id: u64, plugin_id: u32) {
+        self.end_deferred_contexts(vm, plugin_id);
         let Some(slot) = self.vms.get_mut(vm) else { return };
         let generation = slot.generation;
         let Some(instance) = slot.instance.as_mut() else {
@@ -263,9 +259,25 @@ impl Host {
         }
         instance.remove_root(id);
         if instance.roots().next().is_none() {
-            // Nobody is left in the instance.
-            slot.drop_instance(false);
+            // Nobody is left in the instance; streams that are still open lose it.
+            slot.transient = true;
             self.vm_by_key.retain(|_, of| *of != vm);
+            self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
+        }
+    }
+
+    /// A plugin that goes is not waited for.
+    fn end_deferred_contexts(&mut self, vm: usize, plugin_id: u32) {
+        let deferred = self.deferred.iter().filter(|deferred| deferred.vm == vm);
+        let ends: Vec<_> = deferred.map(|end| (end.generation, end.what)).collect();
+        for (generation, what) in ends {
+            if let DeferredEnd::Context { context_id } = what
+                && self
+                    .context(vm, generation, context_id)
+                    .is_some_and(|context| context.plugin_id == plugin_id)
+            {
+                self.end_deferred(vm, generation, what);
+            }
         }
     }
 }

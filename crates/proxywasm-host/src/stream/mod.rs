@@ -39,10 +39,8 @@ pub(crate) struct HttpStream {
     pub(crate) response_low: usize,
     /// The length that the head gave, and the bytes that went out since, of each direction.
     pub(crate) lengths: [Length; 2],
-    /// Whether the last callbacks were made.
+    /// Whether the stream has ended; it is kept while a plugin puts that off.
     pub(crate) finished: bool,
-    /// Contexts whose end a plugin has put off.
-    pub(crate) deferred: usize,
 }
 
 /// One filter of a stream.
@@ -138,7 +136,6 @@ impl HttpStream {
         self.answered = Answered::default();
         (self.keeps_maps, self.announced, self.finished) = (false, false, false);
         self.lengths = Default::default();
-        self.deferred = 0;
     }
 
     pub(crate) fn is_open(&self, direction: Direction) -> bool {

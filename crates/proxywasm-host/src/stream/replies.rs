@@ -189,7 +189,7 @@ impl Host {
             }
         }
         if stream.finished {
-            self.drop_deferred_contexts(key);
+            self.close_if_done(key);
         } else if let Some(index) = closed_at {
             self.respond_or_reset(key, index, unavailable(), ResetReason::PluginFailed);
         } else {

@@ -255,3 +255,57 @@ fn a_plugin_that_does_not_start() {
         "{endless}"
     );
 }
+
+#[test]
+fn code_that_is_refused() {
+    use proxywasm_host::{Engine, EngineSettings};
+    let engine = Engine::new(EngineSettings {
+        ticker: false,
+        ..EngineSettings::default()
+    })
+    .unwrap();
+    const COMPONENT: &str = r#"(func (export "proxy_abi_version_2021_04"))"#;
+    const LEGACY: &str = r#"(func (export "proxy_abi_version_0_2_1"))"#;
+    const MEMORY: &str = r#"(memory (export "memory") 1)"#;
+    // The module; what each of the refusals names.
+    let table: &[(&str, String, &[&str])] = &[
+        ("accepted", format!("{MEMORY} {COMPONENT}"), &[]),
+        ("no marker", MEMORY.to_owned(), &["proxy_abi_version_2021_04"]),
+        (
+            "no memory, no allocator",
+            LEGACY.to_owned(),
+            &["memory", "malloc"],
+        ),
+        (
+            "unknown imports, all of them",
+            format!(
+                r#"(import "wasi-http" "nothing" (func)) (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
+                (import "wasi-log" "level" (global i32)) {MEMORY} {COMPONENT}"#
+            ),
+            &["`wasi-http` `nothing`", "`env` `proxy_log`", "`wasi-log` `level`"],
+        ),
+        (
+            "an import of another type",
+            format!(r#"(import "wasi-log" "log" (func (param i64) (result i32))) {MEMORY} {COMPONENT}"#),
+            &["`wasi-log` `log`"],
+        ),
+        (
+            "a callback of another type",
+            format!(r#"{MEMORY} {COMPONENT} (func (export "proxy_on_http_request_headers") (param i64))"#),
+            &["proxy_on_http_request_headers"],
+        ),
+        (
+            "a trap at its start",
+            format!("{MEMORY} {COMPONENT} (func $trap unreachable) (start $trap)"),
+            &["unreachable"],
+        ),
+    ];
+    for (name, module, expected) in table {
+        let refusals = engine.refusals(&wat::parse_str(format!("(module {module})")).unwrap());
+        assert_eq!(refusals.len(), expected.len(), "{name}: {refusals:?}");
+        for (refusal, word) in refusals.iter().zip(*expected) {
+            assert!(refusal.contains(word), "{name}: {refusal}");
+        }
+    }
+    assert_eq!(engine.refusals(b"\0asm garbage").len(), 1);
+}
