@@ -74,6 +74,10 @@ impl WasiCommon for Host<'_> {
         return_map: GuestPtr<[Iovec]>,
         return_size: GuestPtr<u32>,
     ) -> Result<(), Status> {
+        let limits = self
+            .common
+            .own_plugin(context_id)
+            .map(|plugin| plugin.settings.limits.map);
         let map = self.common.map(context_id, map_type)?;
         let mut block = Vec::new();
         if key_names.len() == 0 {
@@ -81,8 +85,21 @@ impl WasiCommon for Host<'_> {
             pack(map.iter(), Layout::Flat, &mut block);
         } else {
             let mut selected = SmallVec::<[Pair<'_>; 8]>::new();
+            // One key many times is many times as much; what it comes to has the bounds of a map besides what is there.
+            let limits = limits?;
+            let (pairs, mut bytes) = (limits.pairs + map.len(), limits.bytes + map.byte_len());
             for key in guest::parts(memory, key_names)? {
+                let before = selected.len();
                 select(map, key?, &mut selected);
+                let added: usize = selected
+                    .iter()
+                    .skip(before)
+                    .map(|(name, value)| name.len() + value.len())
+                    .sum();
+                bytes = bytes.checked_sub(added).ok_or(Status::Unavailable)?;
+                if selected.len() > pairs {
+                    return Err(Status::Unavailable);
+                }
             }
             pack(selected.iter().copied(), Layout::Flat, &mut block);
         }

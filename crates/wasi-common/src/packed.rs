@@ -18,6 +18,9 @@ pub enum Layout {
 /// Why a block is not a map.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PackedError {
+    /// There are more pairs than any message has.
+    #[error("the map has {0} pairs, and {MAX_PAIRS} are the most that are read")]
+    TooManyPairs(usize),
     /// The lengths point beyond the end of the block.
     #[error("the block ends inside the map: the lengths it gives need more bytes than it has")]
     Truncated,
@@ -28,6 +31,9 @@ pub enum PackedError {
     #[error("a key or value of the map is not followed by a NUL")]
     MissingTerminator,
 }
+
+/// Pairs of a block that is read: more than an HTTP message can have, whatever the bounds of a plugin.
+pub const MAX_PAIRS: usize = 1 << 16;
 
 // === impl Layout ===
 
@@ -79,6 +85,9 @@ pub fn unpack(block: &[u8], layout: Layout) -> Result<Vec<(&[u8], &[u8])>, Packe
     }
     let (count, mut lengths) = split_u32(block)?;
     let count = count as usize;
+    if count > MAX_PAIRS && lengths.len() / 8 >= count {
+        return Err(PackedError::TooManyPairs(count));
+    }
     // Each pair needs eight bytes of lengths, which bounds what a wrong count can reserve.
     let lengths_size = count.checked_mul(8).ok_or(PackedError::Truncated)?;
     let mut data = lengths.get(lengths_size..).ok_or(PackedError::Truncated)?;
@@ -149,6 +158,16 @@ mod tests {
         block.clear();
         pack([(&b"k"[..], &b"vv"[..])].into_iter(), Layout::Flat, &mut block);
         assert_eq!(block, b"\x01\0\0\0\x01\0\0\0\x02\0\0\0kvv");
+    }
+
+    #[test]
+    fn pairs_are_bounded() {
+        for (count, refused) in [(MAX_PAIRS, false), (MAX_PAIRS + 1, true)] {
+            let mut block = (count as u32).to_le_bytes().to_vec();
+            block.resize(4 + 8 * count, 0);
+            let read = unpack(&block, Layout::Flat);
+            assert_eq!(read.err(), refused.then_some(PackedError::TooManyPairs(count)));
+        }
     }
 
     #[test]
