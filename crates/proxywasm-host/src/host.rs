@@ -376,8 +376,19 @@ impl Host {
             return;
         };
         let contexts = &mut instance.state().common.contexts;
-        match contexts.rename_context(filter.context_id, new_id) {
-            Ok(()) => filter.context_id = new_id,
+        let old_id = filter.context_id;
+        match contexts.rename_context(old_id, new_id) {
+            Ok(()) => {
+                filter.context_id = new_id;
+                let (vm, generation) = (filter.vm, filter.generation);
+                for queued in &mut self.effects {
+                    if (queued.vm, queued.generation) == (vm, generation)
+                        && let Effect::Http(effect) = &mut queued.effect
+                    {
+                        effect.rename_context(old_id, new_id);
+                    }
+                }
+            }
             Err(_) => {
                 tracing::warn!(
                     new_id,

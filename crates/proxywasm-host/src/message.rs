@@ -1,6 +1,6 @@
 //! Maps that plugins have changed as messages of the `http` crate again.
 
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request, response};
 use std::any::Any;
@@ -15,6 +15,8 @@ pub(crate) enum MessageError {
     Missing(&'static str),
     #[error("`{name}` has the value `{value}`, which it cannot have")]
     Value { name: String, value: String },
+    #[error("there are more headers than a message can have")]
+    TooMany,
     #[error("`{0}` is no name that a header of this message can have")]
     Name(String),
 }
@@ -36,8 +38,16 @@ pub(crate) fn take_request(slot: &mut MapSlot, keep: bool) -> Result<Box<request
         take::<request::Parts>(slot).unwrap_or_else(|| Box::new(http::Request::new(()).into_parts().0));
     match slot.change() {
         Change::None => {}
-        Change::Appended => append_headers(slot.appended(), &mut head.headers)?,
+        // The host header is the authority, which nothing that is appended changes.
+        Change::Appended => append_headers(
+            slot.appended()
+                .filter(|(name, _)| *name != HOST.as_str().as_bytes()),
+            &mut head.headers,
+        )?,
         Change::Rewritten => rebuild_request(slot.read(), &mut head)?,
+    }
+    if slot.change() != Change::None {
+        check_length(&mut head.headers)?;
     }
     if keep {
         slot.keep(&*head);
@@ -61,6 +71,9 @@ pub(crate) fn take_response(slot: &mut MapSlot, keep: bool) -> Result<Box<respon
             }
             head.headers = headers(map, &[b":status"])?;
         }
+    }
+    if slot.change() != Change::None {
+        check_length(&mut head.headers)?;
     }
     if keep {
         slot.keep(&*head);
@@ -128,7 +141,7 @@ fn headers(map: &ByteMap, known: &[&[u8]]) -> Result<HeaderMap, MessageError> {
             return Err(MessageError::Name(name.escape_ascii().to_string()));
         }
     }
-    let mut headers = HeaderMap::with_capacity(map.len());
+    let mut headers = HeaderMap::try_with_capacity(map.len()).map_err(|_| MessageError::TooMany)?;
     append_headers(
         map.iter().skip_while(|(name, _)| name.first() == Some(&b':')),
         &mut headers,
@@ -144,10 +157,37 @@ fn append_headers<'a>(
         let parsed =
             HeaderName::from_bytes(name).map_err(|_| MessageError::Name(name.escape_ascii().to_string()))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| value_error(parsed.as_str(), value))?;
-        // More than 32768 headers do not fit a `HeaderMap`; a plugin is bounded to half of that.
         headers
             .try_append(parsed, value)
-            .map_err(|_| MessageError::Name("one header too many".to_owned()))?;
+            .map_err(|_| MessageError::TooMany)?;
+    }
+    Ok(())
+}
+
+/// The length of a body is one number, as RFC 9110 section 8.6 writes it: peers that read it differently would read messages into
+/// it. Equal ones become one.
+fn check_length(headers: &mut HeaderMap) -> Result<(), MessageError> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else {
+        return Ok(());
+    };
+    let is_number = |value: &HeaderValue| {
+        let digits = value.as_bytes().iter().all(u8::is_ascii_digit);
+        digits && value.to_str().is_ok_and(|text| text.parse::<u64>().is_ok())
+    };
+    let mut repeated = false;
+    for other in lengths {
+        if other != length {
+            return Err(value_error(CONTENT_LENGTH.as_str(), other.as_bytes()));
+        }
+        repeated = true;
+    }
+    if !is_number(length) {
+        return Err(value_error(CONTENT_LENGTH.as_str(), length.as_bytes()));
+    }
+    if repeated {
+        let length = length.clone();
+        headers.insert(CONTENT_LENGTH, length);
     }
     Ok(())
 }

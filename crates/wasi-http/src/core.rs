@@ -165,6 +165,19 @@ impl Http {
     }
 }
 
+// === impl Effect ===
+
+impl Effect {
+    /// Follows a context that gets another id before the effect is carried out.
+    pub fn rename_context(&mut self, old_id: u32, new_id: u32) {
+        let (Self::Resume { context_id, .. } | Self::Respond { context_id, .. } | Self::Close { context_id }) =
+            self;
+        if *context_id == old_id {
+            *context_id = new_id;
+        }
+    }
+}
+
 // === impl Phase ===
 
 impl Phase {

@@ -31,10 +31,10 @@ impl Host {
         let lane = filter.lane(at.direction);
         let waited = lane.hold;
         match action {
-            Action::Pause if resumed => self.forward(at, part),
+            Action::Pause | Action::Forward if resumed => self.release(at, false),
             // A wait that the end of the stream has satisfied already, or a resume has overtaken.
             Action::WaitForMoreData | Action::WaitForEndOrFull if resumed || end_of_stream => {
-                self.forward(at, part);
+                self.release(at, false);
             }
             Action::Forward => self.forward(at, part),
             Action::EndStream => {
@@ -121,7 +121,7 @@ impl Host {
             if let Some(shared) = self.shared_lane(at) {
                 shared.flow = Flow::Held;
             }
-            return;
+            return self.check_metadata(at);
         }
         self.release(at, false);
     }
@@ -144,6 +144,7 @@ impl Host {
         let body_end = std::mem::take(&mut lane.body_end);
         let trailers = std::mem::take(&mut lane.trailers);
         let metadata = std::mem::take(&mut lane.metadata);
+        lane.metadata_bytes = 0;
 
         let Some(stream) = self.streams.get_mut(at.key) else {
             return;
@@ -202,6 +203,17 @@ impl Host {
         match length {
             Some(length) => slot.write().set(NAME, length.to_string().as_bytes()),
             None => _ = slot.write().remove(NAME),
+        }
+    }
+
+    /// Frames that are held are bounded as the body is, though a small bound leaves room for a few.
+    pub(crate) fn check_metadata(&mut self, at: At) {
+        const FEW: usize = 16 << 10;
+        let filter = self
+            .stream(at.key)
+            .and_then(|stream| stream.filters.get_mut(at.index));
+        if filter.is_some_and(|filter| filter.lane(at.direction).metadata_bytes > filter.bound.max(FEW)) {
+            self.held_too_much(at);
         }
     }
 

@@ -78,12 +78,15 @@ impl Host {
         let unseen = std::mem::take(&mut lane.unseen);
         self.release(at, false);
         let (key, place, direction) = (at.key, Place::Filter(at.index), at.direction);
-        self.work.extend(unseen.into_iter().map(|piece| Work {
-            key,
-            place,
-            direction,
-            piece,
-        }));
+        // It came before what is on its way here now.
+        for piece in unseen.into_iter().rev() {
+            self.work.push_front(Work {
+                key,
+                place,
+                direction,
+                piece,
+            });
+        }
         // Its driver may read again.
         self.announce(at.key);
     }

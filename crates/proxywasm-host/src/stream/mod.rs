@@ -74,6 +74,8 @@ pub(crate) struct LaneState {
     /// Something of a body has come since the last release, if only its end.
     pub(crate) has_body: bool,
     pub(crate) metadata: Vec<ByteMap>,
+    /// What that takes.
+    pub(crate) metadata_bytes: usize,
     pub(crate) trailers: bool,
     /// What came while the plugin paused, not seen by it.
     pub(crate) unseen: VecDeque<Piece>,
@@ -206,12 +208,19 @@ impl FilterState {
 // === impl LaneState ===
 
 impl LaneState {
+    /// Holds a METADATA frame.
+    pub(crate) fn push_metadata(&mut self, map: ByteMap) {
+        self.metadata_bytes += map.byte_len() + size_of::<ByteMap>();
+        self.metadata.push(map);
+    }
+
     /// Drops everything that is held.
     pub(crate) fn clear(&mut self) {
         self.hold = Hold::None;
         self.headers = None;
         (self.body_end, self.has_body, self.trailers) = (false, false, false);
         self.metadata.clear();
+        self.metadata_bytes = 0;
         self.unseen.clear();
     }
 }

@@ -132,7 +132,8 @@ impl Host {
     fn trailers(&mut self, at: At, calls_body: bool, calls_trailers: bool) {
         let Some(lane) = self.lane(at) else { return };
         if lane.hold == Hold::EndOrFull && calls_body {
-            // The trailers say that the body is complete, which is what the plugin waits for.
+            // The trailers say that the body is complete, which is what the plugin waits for. It may write one where none came.
+            lane.has_body = true;
             self.call_body(at, true);
             let Some(lane) = self.lane(at) else { return };
             match lane.hold {
@@ -157,6 +158,9 @@ impl Host {
         let Some(lane) = self.lane(at) else { return };
         lane.trailers = true;
         if !calls_trailers {
+            if let Some(shared) = self.shared_lane(at) {
+                *shared.map_access(Map::Trailers) = Access::Read;
+            }
             return self.release(at, false);
         }
         let Some(num_trailers) = self.begin(at, Some(Map::Trailers)) else {
@@ -195,7 +199,7 @@ impl Host {
             *shared.map_access(Map::Metadata) = Access::None;
         }
         if let Some(lane) = self.lane(at) {
-            lane.metadata.push(map);
+            lane.push_metadata(map);
         }
         match returned {
             Some(returned) => self.act(at, Part::Metadata, returned, false),
@@ -215,7 +219,10 @@ impl Host {
         let Some(lane) = self.lane(at) else { return };
         let holds = lane.hold != Hold::None;
         match piece {
-            Piece::Metadata(map) if holds => lane.metadata.push(map),
+            Piece::Metadata(map) if holds => {
+                lane.push_metadata(map);
+                self.check_metadata(at);
+            }
             Piece::Body {
                 mut data,
                 end_of_stream,
@@ -229,13 +236,10 @@ impl Host {
                 self.release(at, false);
             }
             piece => {
-                let map = match piece {
-                    Piece::Headers { .. } => Some(Map::Headers),
-                    Piece::Trailers => Some(Map::Trailers),
-                    Piece::Body { .. } | Piece::Metadata(_) => None,
-                };
-                if let (Some(map), Some(shared)) = (map, self.shared_lane(at)) {
-                    *shared.map_access(map) = Access::Read;
+                if matches!(piece, Piece::Headers { .. })
+                    && let Some(shared) = self.shared_lane(at)
+                {
+                    *shared.map_access(Map::Headers) = Access::Read;
                 }
                 self.send_on(at, piece);
             }

@@ -188,11 +188,22 @@ impl Host {
                 _ => closed_at = closed_at.or(Some(index)),
             }
         }
+        let open_ended = stream.is_open(Direction::Request);
         if stream.finished {
             self.close_if_done(key);
+        } else if open_ended && self.reply(key) == Reply::Closed {
+            // A plugin has asked for this, and what it asked for may have gone with the instance.
+            self.reset(key, ResetReason::Closed);
         } else if let Some(index) = closed_at {
             self.respond_or_reset(key, index, unavailable(), ResetReason::PluginFailed);
         } else {
+            // So may the answer that a plugin gave.
+            if open_ended
+                && let Some(slots) = self.streams.get_mut(key)
+                && slots.reply == Reply::Local
+            {
+                slots.reply = Reply::Open;
+            }
             for index in open {
                 for direction in DIRECTIONS {
                     self.release_all(At {

@@ -5,7 +5,7 @@ use proxywasm_host::{FailurePolicy, HeadersPause};
 
 /// A plugin of ABI 0.2.1 from expressions for its callbacks, each of which may use `$ctx` and return an i32 if the callback does.
 /// `$log` logs a text of two bytes by its address: callbacks log their names.
-fn legacy(bodies: &[(&str, &str)]) -> String {
+pub(crate) fn legacy(bodies: &[(&str, &str)]) -> String {
     const CALLBACKS: [(&str, &str, &str, bool); 9] = [
         (
             "qh",

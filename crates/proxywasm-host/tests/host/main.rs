@@ -12,3 +12,4 @@ mod lifecycle;
 mod maps;
 mod pauses;
 mod responses;
+mod review;

@@ -22,7 +22,7 @@ fn packed(pairs: &[(&[u8], &[u8])]) -> (String, usize) {
 }
 
 /// A plugin that removes and adds request headers in one call and logs the status.
-fn changing(remove: &[&str], add: &[(&[u8], &[u8])]) -> String {
+pub(crate) fn changing(remove: &[&str], add: &[(&[u8], &[u8])]) -> String {
     let (block, size) = packed(add);
     let mut data = format!(r#"(data (i32.const 4096) "{block}")"#);
     // The iovecs: 1024 one for the block; 1032 one for each key.
