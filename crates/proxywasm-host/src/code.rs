@@ -90,20 +90,26 @@ impl PluginCode {
         }
     }
 
-    /// Whether a plugin could read header maps or properties later than in their own callback: whether it imports anything
-    /// that does.
+    /// Whether a plugin could read header maps, also by properties: whether it imports anything that does.
     pub(crate) fn reads_maps(&self) -> bool {
-        const READERS: [&str; 6] = [
+        const READERS: [&str; 4] = [
             "get_map_values",
-            "get_property",
-            "proxy_get_property",
             "proxy_get_header_map_pairs",
             "proxy_get_header_map_value",
             "proxy_get_header_map_size",
         ];
+        self.reads_properties()
+            || self
+                .shared
+                .imports()
+                .any(|import| READERS.contains(&import.name()))
+    }
+
+    /// Whether a plugin could ask for a property.
+    pub(crate) fn reads_properties(&self) -> bool {
         self.shared
             .imports()
-            .any(|import| READERS.contains(&import.name()))
+            .any(|import| matches!(import.name(), "get_property" | "proxy_get_property"))
     }
 }
 

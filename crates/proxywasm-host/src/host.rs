@@ -29,6 +29,8 @@ use wasmtime::StoreContextMut;
 /// workers.
 pub struct Host {
     pub(crate) log: Arc<dyn LogSink>,
+    /// The level that was set for all plugins, in place of their own.
+    pub(crate) log_level: Option<LogLevel>,
     pub(crate) vms: Vec<Vm>,
     pub(crate) vm_by_key: FxHashMap<[u8; 32], usize>,
     pub(crate) free_vms: Vec<usize>,
@@ -86,6 +88,7 @@ impl Host {
     pub fn new(log: Arc<dyn LogSink>) -> Self {
         Self {
             log,
+            log_level: None,
             vms: Vec::new(),
             vm_by_key: FxHashMap::default(),
             free_vms: Vec::new(),
@@ -114,7 +117,7 @@ impl Host {
         stream.key = Some(key);
         stream.open = [true, true];
         stream.response_low = chain.plugins().len();
-        stream.keeps_maps = chain.plugins().iter().any(|plugin| plugin.reads_maps());
+        stream.keeps_maps = chain.reads_maps();
         stream.chain = Some(chain.clone());
         stream
             .filters
@@ -246,6 +249,7 @@ impl Host {
 
     /// Changes the lowest level of plugin logs that is written, for all plugins, and tells those that want to know.
     pub fn set_log_level(&mut self, level: LogLevel) {
+        self.log_level = Some(level);
         for vm in 0..self.vms.len() {
             let Some(slot) = self.vms.get_mut(vm) else {
                 continue;
@@ -286,7 +290,7 @@ impl Host {
         piece: Piece,
         fill: impl FnOnce(&mut wasi_common::Stream),
     ) {
-        let Some(stream) = self.stream(id.0).filter(|stream| stream.is_open(direction)) else {
+        let Some(stream) = self.stream(id.0).filter(|stream| stream.takes(direction)) else {
             return;
         };
         let place = stream.entry(direction);
@@ -294,7 +298,7 @@ impl Host {
             fill(slots);
         }
         self.current = Some(id.0);
-        self.work.push_back(Work {
+        self.advance(Work {
             key: id.0,
             place,
             direction,
@@ -429,7 +433,10 @@ impl Host {
         });
         match result {
             Ok(returned) => {
-                self.collect_effects(vm);
+                let state = instance.state();
+                if state.http.has_effects() || state.lifecycle.has_effects() {
+                    self.collect_effects(vm);
+                }
                 Some(returned)
             }
             Err(error) => {

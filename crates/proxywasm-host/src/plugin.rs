@@ -20,7 +20,13 @@ pub struct Plugin(Arc<Inner>);
 
 /// Plugins in the order in which a request passes them; a response passes them in reverse.
 #[derive(Clone)]
-pub struct FilterChain(Arc<Vec<Plugin>>);
+pub struct FilterChain(Arc<Chain>);
+
+struct Chain {
+    plugins: Vec<Plugin>,
+    reads_maps: bool,
+    reads_properties: bool,
+}
 
 struct Inner {
     id: u64,
@@ -31,6 +37,7 @@ struct Inner {
     environment: Wasi,
     vm_key: [u8; 32],
     reads_maps: bool,
+    reads_properties: bool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -87,7 +94,7 @@ impl Plugin {
             })?;
         let vm_key = vm_key(&code, &config);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let reads_maps = code.reads_maps();
+        let (reads_maps, reads_properties) = (code.reads_maps(), code.reads_properties());
         Ok(Self(Arc::new(Inner {
             id,
             config,
@@ -97,6 +104,7 @@ impl Plugin {
             environment,
             vm_key,
             reads_maps,
+            reads_properties,
         })))
     }
 
@@ -135,10 +143,6 @@ impl Plugin {
     pub(crate) fn vm_key(&self) -> [u8; 32] {
         self.0.vm_key
     }
-
-    pub(crate) fn reads_maps(&self) -> bool {
-        self.0.reads_maps
-    }
 }
 
 impl std::fmt::Debug for Plugin {
@@ -152,12 +156,28 @@ impl std::fmt::Debug for Plugin {
 impl FilterChain {
     /// A chain of plugins.
     pub fn new(plugins: Vec<Plugin>) -> Self {
-        Self(Arc::new(plugins))
+        let reads_maps = plugins.iter().any(|plugin| plugin.0.reads_maps);
+        let reads_properties = plugins.iter().any(|plugin| plugin.0.reads_properties);
+        Self(Arc::new(Chain {
+            plugins,
+            reads_maps,
+            reads_properties,
+        }))
     }
 
     /// The plugins.
     pub fn plugins(&self) -> &[Plugin] {
-        &self.0
+        &self.0.plugins
+    }
+
+    /// Whether any of the plugins could ask for a property: where none can, there is no need to gather them for a stream.
+    pub fn reads_properties(&self) -> bool {
+        self.0.reads_properties
+    }
+
+    /// Whether any of the plugins could read a header map.
+    pub(crate) fn reads_maps(&self) -> bool {
+        self.0.reads_maps
     }
 }
 

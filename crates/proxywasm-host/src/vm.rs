@@ -91,7 +91,12 @@ impl Host {
         }
         let instance = match slot.instance.take() {
             Some(instance) => Ok(instance),
-            None => Instance::new(plugin, log),
+            None => Instance::new(plugin, log).map(|mut instance| {
+                if let Some(level) = self.log_level {
+                    instance.state().log.set_level(level);
+                }
+                instance
+            }),
         };
         let started = instance.and_then(|mut instance| Ok((instance.start_plugin(plugin)?, instance)));
         match started {

@@ -52,8 +52,8 @@ impl Worker {
     }
 
     /// Opens a stream.
-    pub(crate) fn open(&self, chain: &FilterChain, properties: Box<dyn PropertySource>) -> StreamId {
-        self.host.borrow_mut().open(chain, Some(properties))
+    pub(crate) fn open(&self, chain: &FilterChain, properties: Option<Box<dyn PropertySource>>) -> StreamId {
+        self.host.borrow_mut().open(chain, properties)
     }
 
     /// Has outputs for a stream put into its exchange, until [`Worker::finish`] or [`Worker::finish_later`].

@@ -14,6 +14,9 @@ impl Host {
         if self.is_overridden(at) {
             return;
         }
+        if part == Part::Headers && returned == Ok(Action::Forward) {
+            return self.forward_headers(at, end_of_stream);
+        }
         let Some(shared) = self.shared_lane(at) else {
             return;
         };
@@ -126,6 +129,18 @@ impl Host {
         self.release(at, false);
     }
 
+    /// Sends headers on as they came: they are the first of a message, so nothing else is held.
+    fn forward_headers(&mut self, at: At, end_of_stream: bool) {
+        if let Some(lane) = self.lane(at) {
+            lane.headers = None;
+        }
+        if let Some(shared) = self.shared_lane(at) {
+            shared.flow = Flow::Open;
+            *shared.map_access(Map::Headers) = Access::Read;
+        }
+        self.send_last(at, Piece::Headers { end_of_stream });
+    }
+
     fn hold(&mut self, at: At, hold: Hold) {
         if let Some(lane) = self.lane(at) {
             lane.hold = hold;
@@ -176,17 +191,19 @@ impl Host {
         if has_body || (end && headers.is_none()) {
             let end_of_stream = end || (body_end && !trailers);
             if !body.is_empty() || end_of_stream {
-                self.send_on(
-                    at,
-                    Piece::Body {
-                        data: body,
-                        end_of_stream,
-                    },
-                );
+                let piece = Piece::Body {
+                    data: body,
+                    end_of_stream,
+                };
+                if trailers {
+                    self.send_on(at, piece);
+                } else {
+                    self.send_last(at, piece);
+                }
             }
         }
         if trailers {
-            self.send_on(at, Piece::Trailers);
+            self.send_last(at, Piece::Trailers);
         }
     }
 

@@ -180,16 +180,23 @@ impl HttpStream {
 
     /// Whether more of a direction is wanted from the driver: nobody pauses and nothing waits to be seen.
     pub(crate) fn wants(&self, direction: Direction) -> bool {
-        self.is_open(direction)
-            && self.filters.iter().all(|filter| {
-                let [request, response] = &filter.lanes;
-                let lane = if direction == Direction::Request {
-                    request
-                } else {
-                    response
-                };
-                lane.hold != Hold::Pause && lane.unseen.is_empty() && !lane.ended
-            })
+        let reads = |lane: &LaneState| lane.hold != Hold::Pause && lane.unseen.is_empty();
+        self.is_open(direction) && self.lanes(direction).all(|lane| reads(lane) && !lane.ended)
+    }
+
+    /// Whether what comes of a direction is for anybody: no plugin has ended it.
+    pub(crate) fn takes(&self, direction: Direction) -> bool {
+        self.is_open(direction) && self.lanes(direction).all(|lane| !lane.ended)
+    }
+
+    fn lanes(&self, direction: Direction) -> impl Iterator<Item = &LaneState> {
+        self.filters.iter().map(move |filter| {
+            let [request, response] = &filter.lanes;
+            match direction {
+                Direction::Request => request,
+                Direction::Response => response,
+            }
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use crate::message::{MessageError, take_request, take_response, take_trailers};
 use crate::output::{Output, ResetReason};
 use crate::stream::{Length, Piece};
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
 use wasi_common::stream::Reply;
 use wasi_common::{Buffer, ByteMap, Direction, Piece as Map, StreamKey};
 use wasi_http::LocalResponse;
@@ -32,7 +32,10 @@ impl Host {
         let taken = take_request(slots.map(Direction::Request, Map::Headers), keep);
         let Some(stream) = self.stream(key) else { return };
         match taken {
-            Ok(head) => {
+            Ok(mut head) => {
+                if end_of_stream {
+                    promise_no_body(&mut head.headers);
+                }
                 *stream.length(Direction::Request) = declared(&head.headers, end_of_stream);
                 stream
                     .outputs
@@ -61,8 +64,11 @@ impl Host {
             .get(key.index())
             .is_some_and(|stream| stream.answered.head);
         match taken {
-            Ok(head) => {
+            Ok(mut head) => {
                 slots.reply = Reply::Sent;
+                if end_of_stream && !bodiless && head.status != StatusCode::NOT_MODIFIED {
+                    promise_no_body(&mut head.headers);
+                }
                 let Some(stream) = self.stream(key) else { return };
                 // The length of a response to HEAD is that of another response.
                 *stream.length(Direction::Response) = if bodiless {
@@ -146,6 +152,13 @@ impl Host {
 
     fn invalid(&self, message: &str, error: &MessageError) {
         tracing::warn!("plugins left a {message} that cannot be sent: {error}");
+    }
+}
+
+/// A head that ends its message gives no length but 0: a peer would take what comes next for the body.
+fn promise_no_body(headers: &mut HeaderMap) {
+    if headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
+        headers.remove(CONTENT_LENGTH);
     }
 }
 

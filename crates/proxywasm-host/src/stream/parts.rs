@@ -270,6 +270,24 @@ impl Host {
         });
     }
 
+    /// Sends the last of what goes on now: if it leaves the chain, and nothing else is on its way, it need not wait.
+    pub(crate) fn send_last(&mut self, at: At, piece: Piece) {
+        let Some(stream) = self.stream(at.key) else {
+            return;
+        };
+        let place = stream.next(at.index, at.direction);
+        if place == Place::Out && self.work.is_empty() {
+            self.emit(at.key, at.direction, piece);
+        } else {
+            self.work.push_back(Work {
+                key: at.key,
+                place,
+                direction: at.direction,
+                piece,
+            });
+        }
+    }
+
     pub(crate) fn lane(&mut self, at: At) -> Option<&mut LaneState> {
         self.stream(at.key)?.lane(at.index, at.direction)
     }

@@ -2,8 +2,8 @@
 
 use crate::common::{Bench, component, request};
 use crate::legacy::legacy;
-use http::HeaderValue;
-use proxywasm_host::{FailurePolicy, Output};
+use http::{HeaderValue, Response};
+use proxywasm_host::{FailurePolicy, InstanceStrategy, LogLevel, Output};
 use std::time::{Duration, Instant};
 
 const UNAVAILABLE: &str = "abandoned rsh:503 rsb:Service Unavailable\n!";
@@ -323,4 +323,82 @@ fn ends_that_were_put_off_go_with_their_instance() {
     );
     assert!(!bench.host.is_ending());
     assert_eq!(bench.host.streams(), 0);
+}
+
+#[test]
+fn what_comes_after_an_end_is_dropped_also_where_it_is_held_behind_it() {
+    // The first plugin ends the request in its body; the second holds what there is until a later stream comes.
+    let ends = component(&[("rqb", "END_")], "");
+    let resume = "(if (i32.eqz (global.get $other)) (then (global.set $other (local.get $ctx)))
+        (else (call $say (call $resume_request (global.get $other))))) FORWARD_";
+    let holds = component(&[("rqh", resume), ("rqb", "PAUSE_")], "");
+    let mut bench = Bench::new(&[ends, holds]);
+    let id = bench.open();
+    assert_eq!(bench.feed(id, "rqh rqb:a rqt"), "rqh");
+    let other = bench.open();
+    bench.feed(other, "rqh!");
+    assert_eq!(bench.feed(id, ""), "rqb:a!");
+}
+
+#[test]
+fn a_head_that_ends_a_message_promises_no_body() {
+    let (length, zero) = (
+        [(&b"content-length"[..], &b"5"[..])],
+        [(&b"content-length"[..], &b"0"[..])],
+    );
+    let table = [
+        (&length, "rqh!", None),
+        (&zero, "rqh!", Some("0")),
+        (&length, "rqh", Some("5")),
+    ];
+    for (pairs, event, expected) in table {
+        let mut bench = Bench::new(&[crate::maps::changing(&[], pairs)]);
+        let id = bench.open();
+        bench.host.request_headers(id, request(), event.ends_with('!'));
+        let Some(Output::RequestHeaders { head, .. }) = bench.host.next_output(id) else {
+            panic!("the head goes on");
+        };
+        let length = head.headers.get("content-length");
+        assert_eq!(
+            length.map(HeaderValue::as_bytes),
+            expected.map(str::as_bytes),
+            "{event}"
+        );
+    }
+    // The upstream of a request that a plugin has made a HEAD request answers without a body; so does one asked by HEAD.
+    for (method, status, expected) in [
+        ("GET", 200, None),
+        ("HEAD", 200, Some("5")),
+        ("GET", 304, Some("5")),
+    ] {
+        let mut bench = Bench::new(&[]);
+        let id = bench.open();
+        let mut head = request();
+        head.method = method.parse().unwrap();
+        bench.host.request_headers(id, head, true);
+        let response = Response::builder().status(status).header("content-length", "5");
+        let (head, ()) = response.body(()).unwrap().into_parts();
+        bench.host.response_headers(id, head, true);
+        let outputs = std::iter::from_fn(|| bench.host.next_output(id));
+        let length = outputs.filter_map(|output| match output {
+            Output::ResponseHeaders { head, .. } => Some(head.headers.get("content-length").cloned()),
+            _ => None,
+        });
+        let length = length.last().unwrap();
+        let length = length.as_ref().map(HeaderValue::as_bytes);
+        assert_eq!(length, expected.map(str::as_bytes), "{method} {status}");
+    }
+}
+
+#[test]
+fn the_log_level_holds_for_later_instances() {
+    for instances in [InstanceStrategy::Shared, InstanceStrategy::FreshPerStream] {
+        let mut bench = Bench::with(&[component(&[("rqh", "FORWARD_")], "")], |config| {
+            config.instances = instances;
+        });
+        bench.host.set_log_level(LogLevel::Error);
+        assert_eq!(bench.run("rqh!").1, "", "{instances:?}");
+        bench.host.set_log_level(LogLevel::Trace);
+        assert_eq!(bench.run("rqh!").1, "rqh!", "{instances:?}");
+    }
 }

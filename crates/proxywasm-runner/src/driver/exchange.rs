@@ -373,7 +373,7 @@ impl Driver {
     pub(super) fn open(
         worker: &Rc<Worker>,
         chain: &FilterChain,
-        properties: Box<dyn PropertySource>,
+        properties: Option<Box<dyn PropertySource>>,
         body: Option<Incoming>,
         expects_continue: bool,
     ) -> Self {

@@ -30,7 +30,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
-use proxywasm_host::FilterChain;
+use proxywasm_host::{FilterChain, PropertySource};
 use response_body::FilteredResponseBody;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -66,12 +66,15 @@ pub(crate) async fn serve(
         return Ok(pass(route, head, &method, body).await);
     }
 
-    let properties = StreamProperties::new(Arc::clone(connection), version);
+    let properties = route
+        .chain
+        .reads_properties()
+        .then(|| Box::new(StreamProperties::new(Arc::clone(connection), version)) as Box<dyn PropertySource>);
     let ends = body.is_end_stream();
     let driver = Driver::open(
         &route.worker,
         &route.chain,
-        Box::new(properties),
+        properties,
         (!ends).then_some(body),
         received.expects_continue,
     );
