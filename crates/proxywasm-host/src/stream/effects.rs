@@ -76,7 +76,6 @@ impl Host {
     pub(crate) fn release_all(&mut self, at: At) {
         let Some(lane) = self.lane(at) else { return };
         let unseen = std::mem::take(&mut lane.unseen);
-        self.release(at, false);
         let (key, place, direction) = (at.key, Place::Filter(at.index), at.direction);
         // It came before what is on its way here now.
         for piece in unseen.into_iter().rev() {
@@ -87,6 +86,8 @@ impl Host {
                 piece,
             });
         }
+        // Last, for what is released may lead to a reset, after which nothing is to come.
+        self.release(at, false);
         // Its driver may read again.
         self.announce(at.key);
     }

@@ -402,3 +402,27 @@ fn the_log_level_holds_for_later_instances() {
         assert_eq!(bench.run("rqh!").1, "rqh!", "{instances:?}");
     }
 }
+
+#[test]
+fn nothing_is_called_after_a_reset_that_a_resume_led_to() {
+    // What is held has another length than the head gave; more came meanwhile.
+    let resume = "(if (i32.eqz (global.get $other)) (then (global.set $other (local.get $ctx)))
+        (else (call $say (call $resume_request (global.get $other))))) FORWARD_";
+    let write = "(drop (call $set_buffer (local.get $ctx) (i32.const 3) (i32.const 0) (i32.const 9)
+        (i32.const 64) (i32.const 1))) PAUSE_";
+    let bodies = [("rqh", resume), ("rqb", write), ("rqt", "FORWARD_")];
+    let mut bench = Bench::new(&[component(&bodies, "")]);
+    let id = bench.open();
+    let mut head = request();
+    head.headers
+        .insert("content-length", HeaderValue::from_static("1"));
+    bench.host.request_headers(id, head, false);
+    assert_eq!(bench.feed(id, "rqb:a rqt"), "rqh");
+    bench.trace();
+    let other = bench.open();
+    bench.feed(other, "rqh!");
+    let trace = bench.trace();
+    assert_eq!(bench.feed(id, ""), "reset:LengthChanged");
+    bench.host.finish(id);
+    assert!(trace == "rqh! =0" || trace == "rqh! =0 rqt", "{trace}");
+}
