@@ -3,12 +3,20 @@
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-/// Bytes that were received in pieces and are forwarded in pieces: nothing is copied unless a plugin asks.
+/// Bytes that were received in pieces and are forwarded in pieces: nothing is copied unless a plugin asks, or the pieces are many
+/// and tiny.
 #[derive(Debug, Default, Clone)]
 pub struct Buffer {
-    chunks: VecDeque<Bytes>,
+    /// The first piece; empty only where the buffer is. Most buffers have no other, and so allocate nothing.
+    first: Bytes,
+    rest: VecDeque<Bytes>,
     len: usize,
 }
+
+/// Pieces that a buffer may have while they are [`TINY`] on average: what a piece costs besides its bytes stays bounded.
+const MAX_TINY_PIECES: usize = 1024;
+/// Bytes below which a piece costs more than its bytes are worth.
+const TINY: usize = 512;
 
 // === impl Buffer ===
 
@@ -30,35 +38,51 @@ impl Buffer {
 
     /// Adds bytes at the end.
     pub fn push(&mut self, chunk: Bytes) {
-        if !chunk.is_empty() {
-            self.len += chunk.len();
-            self.chunks.push_back(chunk);
+        if chunk.is_empty() {
+            return;
+        }
+        let was_empty = self.len == 0;
+        self.len += chunk.len();
+        if was_empty {
+            self.first = chunk;
+            return;
+        }
+        self.rest.push_back(chunk);
+        if self.rest.len() >= MAX_TINY_PIECES && self.len < TINY * self.rest.len() {
+            self.join();
         }
     }
 
     /// Takes the first piece out.
     pub fn pop(&mut self) -> Option<Bytes> {
-        let chunk = self.chunks.pop_front()?;
+        if self.len == 0 {
+            return None;
+        }
+        let next = self.rest.pop_front().unwrap_or_default();
+        let chunk = std::mem::replace(&mut self.first, next);
         self.len -= chunk.len();
         Some(chunk)
     }
 
     /// Drops all bytes.
     pub fn clear(&mut self) {
-        self.chunks.clear();
-        self.len = 0;
+        if self.len > 0 {
+            *self = Self::new();
+        }
     }
 
     /// The bytes from `offset` on, at most `max` of them, piece by piece.
     pub fn range(&self, offset: usize, max: usize) -> impl Iterator<Item = &[u8]> {
         let (mut skip, mut left) = (offset, max);
-        self.chunks.iter().filter_map(move |chunk| {
-            let start = skip.min(chunk.len());
-            skip -= start;
-            let end = chunk.len().min(start.saturating_add(left));
-            left -= end - start;
-            chunk.get(start..end).filter(|part| !part.is_empty())
-        })
+        std::iter::once(&self.first)
+            .chain(&self.rest)
+            .filter_map(move |chunk| {
+                let start = skip.min(chunk.len());
+                skip -= start;
+                let end = chunk.len().min(start.saturating_add(left));
+                left -= end - start;
+                chunk.get(start..end).filter(|part| !part.is_empty())
+            })
     }
 
     /// How many bytes lie between `offset` and `offset + max`.
@@ -74,29 +98,51 @@ impl Buffer {
         let mut tail = self.split_off(end);
         drop(self.split_off(start));
         self.push(content);
-        self.len += tail.len;
-        self.chunks.append(&mut tail.chunks);
+        while let Some(chunk) = tail.pop() {
+            self.push(chunk);
+        }
     }
 
     /// Cuts the buffer at `at`, which must not be beyond the end, and returns what was behind.
     fn split_off(&mut self, at: usize) -> Self {
         let mut tail = Self::new();
         while self.len > at {
-            let Some(mut chunk) = self.chunks.pop_back() else {
-                break;
-            };
-            self.len -= chunk.len();
+            let Some(mut chunk) = self.pop_back() else { break };
             if self.len < at {
-                let behind = chunk.split_off(at - self.len);
-                tail.len += behind.len();
-                tail.chunks.push_front(behind);
+                tail.push_front(chunk.split_off(at - self.len));
                 self.push(chunk);
             } else {
-                tail.len += chunk.len();
-                tail.chunks.push_front(chunk);
+                tail.push_front(chunk);
             }
         }
         tail
+    }
+
+    fn pop_back(&mut self) -> Option<Bytes> {
+        let Some(chunk) = self.rest.pop_back() else {
+            return self.pop();
+        };
+        self.len -= chunk.len();
+        Some(chunk)
+    }
+
+    fn push_front(&mut self, chunk: Bytes) {
+        if self.len > 0 {
+            let second = std::mem::take(&mut self.first);
+            self.rest.push_front(second);
+        }
+        self.len += chunk.len();
+        self.first = chunk;
+    }
+
+    /// Copies all pieces into one.
+    #[cold]
+    fn join(&mut self) {
+        let mut joined = Vec::with_capacity(self.len);
+        self.range(0, self.len)
+            .for_each(|part| joined.extend_from_slice(part));
+        self.first = joined.into();
+        self.rest = VecDeque::new();
     }
 }
 
@@ -157,6 +203,24 @@ mod tests {
             assert_eq!(text(&subject, 0, MAX), expected, "start {start} size {size}");
             assert_eq!(subject.len(), expected.len());
         }
+    }
+
+    #[test]
+    fn tiny_pieces_are_joined() {
+        let mut subject = Buffer::new();
+        for index in 0..5000u32 {
+            subject.push(Bytes::copy_from_slice(&[index as u8]));
+            assert!(subject.rest.len() <= MAX_TINY_PIECES);
+        }
+        let expected: Vec<u8> = (0..5000u32).map(|index| index as u8).collect();
+        assert_eq!(subject.range(0, MAX).collect::<Vec<_>>().concat(), expected);
+        let mut large = Buffer::new();
+        (0..2000).for_each(|_| large.push(Bytes::from_static(&[0; 1024])));
+        assert_eq!(
+            (large.rest.len(), large.len()),
+            (1999, 2000 * 1024),
+            "large ones are not copied"
+        );
     }
 
     #[test]

@@ -59,8 +59,6 @@ pub struct Context {
     pub filter: usize,
     /// What kind of stream.
     pub kind: ContextType,
-    /// Whether the stream has ended and its last callbacks are running.
-    pub finalizing: bool,
     /// Whether the plugin has put the end of this context off.
     pub deferred: bool,
 }
@@ -157,7 +155,6 @@ impl Context {
             stream,
             filter,
             kind,
-            finalizing: false,
             deferred: false,
         }
     }

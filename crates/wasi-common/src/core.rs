@@ -318,7 +318,7 @@ impl Common {
             return Err(Status::InvalidOperation);
         }
         match self.streams.get_mut(context.stream) {
-            Some(stream) if !context.finalizing && stream.reply != Reply::Closed => {
+            Some(stream) if stream.reply != Reply::Closed => {
                 stream.reply = Reply::Closed;
                 Ok(true)
             }

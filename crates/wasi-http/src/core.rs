@@ -84,10 +84,7 @@ impl Http {
         if context.kind != ContextType::Http {
             return Err(Status::InvalidOperation);
         }
-        let stream = common
-            .streams
-            .get_mut(context.stream)
-            .filter(|_| !context.finalizing);
+        let stream = common.streams.get_mut(context.stream);
         let Some(stream) = stream.filter(|stream| stream.reply != Reply::Closed) else {
             return policy.close_ended.answer();
         };

@@ -22,11 +22,12 @@ impl Host {
         };
         stream.finished = true;
         stream.open = [false, false];
-        stream.outputs.clear();
+        if !stream.outputs.is_empty() {
+            stream.outputs.clear();
+        }
         let lanes = stream.filters.iter_mut().flat_map(|filter| &mut filter.lanes);
         lanes.for_each(LaneState::clear);
         let filters = stream.filters.len();
-        self.work.retain(|work| work.key != key);
         if let Some(slots) = self.streams.get_mut(key) {
             slots.reply = Reply::Closed;
             slots
@@ -105,12 +106,6 @@ impl Host {
             return;
         }
         let (vm, generation, context_id) = (filter.vm, filter.generation, filter.context_id);
-        let contexts = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut());
-        if let Some(context) =
-            contexts.and_then(|instance| instance.state().common.contexts.context_mut(context_id))
-        {
-            context.finalizing = true;
-        }
         let ended = self.call(
             key,
             index,

@@ -134,7 +134,9 @@ impl HttpStream {
         self.key = None;
         self.chain = None;
         self.filters.clear();
-        self.outputs.clear();
+        if !self.outputs.is_empty() {
+            self.outputs.clear();
+        }
         self.answered = Answered::default();
         (self.keeps_maps, self.announced, self.finished) = (false, false, false);
         self.lengths = Default::default();
@@ -226,8 +228,12 @@ impl LaneState {
         self.hold = Hold::None;
         self.headers = None;
         (self.body_end, self.has_body, self.trailers) = (false, false, false);
-        self.metadata.clear();
+        if !self.metadata.is_empty() {
+            self.metadata.clear();
+        }
         self.metadata_bytes = 0;
-        self.unseen.clear();
+        if !self.unseen.is_empty() {
+            self.unseen.clear();
+        }
     }
 }
