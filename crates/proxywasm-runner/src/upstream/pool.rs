@@ -75,7 +75,7 @@ impl Pool {
             Ok(response) => Ok(response),
             Err((_, Some(unsent))) => self.send_on_new(unsent, client).await,
             Err((error, None)) => match repeatable {
-                Some(head) if error.is_incomplete_message() || error.is_canceled() => {
+                Some(head) if is_closing(&error) => {
                     self.send_on_new(Request::from_parts(head, RequestBody::Empty), client)
                         .await
                 }
@@ -146,6 +146,13 @@ impl Pool {
         });
         Ok(Connection { sender, address })
     }
+}
+
+/// Whether a connection was closed rather than used for something that is no HTTP: its end was read, or a reset, which comes if
+/// the upstream closed before it read the request.
+fn is_closing(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    error.is_incomplete_message() || error.is_canceled() || source.is_some()
 }
 
 /// The head of a request that may be sent twice.
