@@ -2,9 +2,9 @@
 //! that call this.
 
 use core::cell::RefCell;
-use std::collections::BTreeMap;
 
 use crate::action::Action;
+use crate::contexts::Contexts;
 use crate::log::{self, Level};
 use crate::plugin::{HttpContext, Plugin};
 use crate::raw::{self, ContextType, LogLevel, Size};
@@ -13,8 +13,8 @@ use crate::stream::{HttpStream, PluginContext};
 
 /// The plugins and streams of an instance of the module.
 pub struct Dispatcher<P: Plugin> {
-    plugins: RefCell<BTreeMap<u32, P>>,
-    streams: RefCell<BTreeMap<u32, P::Http>>,
+    plugins: RefCell<Contexts<P>>,
+    streams: RefCell<Contexts<P::Http>>,
 }
 
 /// Prepares the instance: a panic is logged before it traps.
@@ -55,8 +55,8 @@ impl<P: Plugin> Dispatcher<P> {
     /// Without plugins.
     pub const fn new() -> Self {
         Self {
-            plugins: RefCell::new(BTreeMap::new()),
-            streams: RefCell::new(BTreeMap::new()),
+            plugins: RefCell::new(Contexts::new()),
+            streams: RefCell::new(Contexts::new()),
         }
     }
 
@@ -86,10 +86,10 @@ impl<P: Plugin> Dispatcher<P> {
             return 1;
         };
         let completed = plugins
-            .get_mut(&id)
+            .get_mut(id)
             .is_none_or(|plugin| plugin.on_shutdown(&PluginContext::new(id)));
         if completed {
-            plugins.remove(&id);
+            plugins.remove(id);
         }
         u32::from(completed)
     }
@@ -100,7 +100,7 @@ impl<P: Plugin> Dispatcher<P> {
         if context_type == ContextType::HTTP
             && let (Ok(mut plugins), Ok(mut streams)) =
                 (self.plugins.try_borrow_mut(), self.streams.try_borrow_mut())
-            && let Some(plugin) = plugins.get_mut(&plugin)
+            && let Some(plugin) = plugins.get_mut(plugin)
         {
             streams.insert(id, plugin.create_http_context(&HttpStream::new(id)));
         }
@@ -113,7 +113,7 @@ impl<P: Plugin> Dispatcher<P> {
             .streams
             .try_borrow_mut()
             .ok()
-            .and_then(|mut streams| streams.remove(&id));
+            .and_then(|mut streams| streams.remove(id));
         if let Some(mut context) = context {
             context.on_finalize(&HttpStream::new(id));
         }
@@ -182,7 +182,7 @@ impl<P: Plugin> Dispatcher<P> {
         call: impl FnOnce(&mut P::Http, &HttpStream) -> Result<Action>,
     ) -> raw::Action {
         let action = match self.streams.try_borrow_mut() {
-            Ok(mut streams) => match streams.get_mut(&id) {
+            Ok(mut streams) => match streams.get_mut(id) {
                 Some(context) => call(context, &HttpStream::new(id)),
                 // Nobody has looked at this stream: it must not pass as if somebody had.
                 None => Err(crate::Status::BAD_ARGUMENT),

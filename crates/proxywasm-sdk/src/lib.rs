@@ -60,6 +60,7 @@
 
 mod action;
 mod buffer;
+mod contexts;
 #[doc(hidden)]
 pub mod dispatch;
 mod exports;
