@@ -149,6 +149,15 @@ impl fmt::Display for Abi {
     }
 }
 
+/// Whether an import is linked, but only to answer that it is not offered yet.
+pub fn is_unoffered(module: &str, name: &str) -> bool {
+    match module {
+        proxywasm_legacy::MODULE => proxywasm_legacy::support(name) == Support::NotOfferedYet,
+        wasi_http::bindings::MODULE => wasi_http::hostcalls::UNOFFERED.contains(&name),
+        _ => false,
+    }
+}
+
 // === linking ===
 
 /// Everything that keeps a module from being a plugin of an ABI.

@@ -81,6 +81,16 @@ const _: fn() = || {
     is_send::<Host>();
 };
 
+// === impl StreamId ===
+
+impl StreamId {
+    /// A dense index, used again by later streams: for a table of streams beside the host's own. Who keeps one has to compare ids,
+    /// for an index alone may name a stream that has ended.
+    pub fn index(self) -> usize {
+        self.0.index()
+    }
+}
+
 // === impl Host ===
 
 impl Host {

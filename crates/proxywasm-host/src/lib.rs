@@ -68,7 +68,7 @@ mod state;
 mod stream;
 mod vm;
 
-pub use code::{Abi, COMPONENT_MARKER, PluginCode};
+pub use code::{Abi, COMPONENT_MARKER, PluginCode, is_unoffered};
 pub use config::{FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig, Resources};
 pub use engine::{Engine, EngineSettings};
 pub use error::{EngineError, LoadError, StartError};

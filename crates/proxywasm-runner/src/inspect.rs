@@ -1,6 +1,6 @@
 //! What a plugin is made of, and whether this host runs it.
 
-use proxywasm_host::Engine;
+use proxywasm_host::{Engine, is_unoffered};
 use serde::Serialize;
 use std::fmt;
 use wasmparser::{CompositeInnerType, ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef};
@@ -14,6 +14,8 @@ pub struct Inspection {
     pub abi: Option<String>,
     /// Everything that is in the way of running it.
     pub refused: Vec<String>,
+    /// What it has that comes to nothing here.
+    pub notes: Vec<String>,
     /// The ABI markers it exports.
     pub markers: Vec<String>,
     /// Its memories.
@@ -66,6 +68,7 @@ impl Inspection {
             bytes: code.len(),
             abi: None,
             refused: Vec::new(),
+            notes: Vec::new(),
             markers: Vec::new(),
             memories: Vec::new(),
             imports: Vec::new(),
@@ -80,7 +83,28 @@ impl Inspection {
         .read(code);
         inspection.abi = engine.load(code).ok().map(|code| code.abi().to_string());
         inspection.refused = engine.refusals(code);
+        inspection.notes = inspection.notes();
         inspection
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let unoffered = self
+            .imports
+            .iter()
+            .filter(|import| is_unoffered(&import.module, &import.name))
+            .map(|import| {
+                format!(
+                    "{} is not offered yet: it answers so when it is called",
+                    import.name
+                )
+            });
+        let metadata = self
+            .exports
+            .iter()
+            .filter(|export| export.name.starts_with("proxy_on_") && export.name.ends_with("_metadata"))
+            .filter(|export| !export.name.contains("grpc"))
+            .map(|export| format!("{} is never called: HTTP/1.1 has no METADATA frames", export.name));
+        unoffered.chain(metadata).collect()
     }
 
     /// Whether the host runs it.
@@ -122,6 +146,9 @@ impl fmt::Display for Inspection {
         writeln!(f, "exports:  {}", self.exports.len())?;
         for Export { name, ty } in &self.exports {
             writeln!(f, "  {name} {ty}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note:     {note}")?;
         }
         if self.runs() {
             return writeln!(

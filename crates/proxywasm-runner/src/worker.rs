@@ -6,7 +6,6 @@
 
 use crate::driver::Exchange;
 use proxywasm_host::{FilterChain, Host, LogSink, PropertySource, StreamId};
-use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +15,8 @@ use tokio::sync::Notify;
 /// The plugin instances of one thread.
 pub(crate) struct Worker {
     host: RefCell<Host>,
-    exchanges: RefCell<FxHashMap<StreamId, Rc<Exchange>>>,
+    /// By the index of their stream.
+    exchanges: RefCell<Vec<Option<Rc<Exchange>>>>,
     /// Streams that ended in a destructor.
     ended: RefCell<Vec<StreamId>>,
     has_ended: Notify,
@@ -58,7 +58,13 @@ impl Worker {
 
     /// Has outputs for a stream put into its exchange, until [`Worker::finish`] or [`Worker::finish_later`].
     pub(crate) fn register(&self, id: StreamId, exchange: Rc<Exchange>) {
-        self.exchanges.borrow_mut().insert(id, exchange);
+        let mut exchanges = self.exchanges.borrow_mut();
+        if exchanges.len() <= id.index() {
+            exchanges.resize_with(id.index() + 1, || None);
+        }
+        if let Some(place) = exchanges.get_mut(id.index()) {
+            *place = Some(exchange);
+        }
     }
 
     /// Calls the host for one stream and delivers what comes out.
@@ -78,7 +84,11 @@ impl Worker {
     pub(crate) fn finish(&self, id: StreamId) {
         let mut host = self.host.borrow_mut();
         host.finish(id);
-        self.exchanges.borrow_mut().remove(&id);
+        let mut exchanges = self.exchanges.borrow_mut();
+        let place = exchanges.get_mut(id.index());
+        let exchange = place.and_then(|place| place.take_if(|exchange| exchange.id() == id));
+        drop(exchanges);
+        drop(exchange);
         self.settle(&mut host);
     }
 
@@ -111,7 +121,8 @@ impl Worker {
     /// Delivers what came out for other streams, and notes the next deadline.
     fn settle(&self, host: &mut Host) {
         while let Some(id) = host.next_ready() {
-            let exchange = self.exchanges.borrow().get(&id).cloned();
+            let exchange = self.exchanges.borrow().get(id.index()).cloned().flatten();
+            let exchange = exchange.filter(|exchange| exchange.id() == id);
             match exchange {
                 Some(exchange) => {
                     exchange.collect(host);

@@ -394,6 +394,23 @@ fn inspect() {
     assert_eq!(json["imports"][0]["name"], "proxy_log");
     assert_eq!(json["refused"], serde_json::json!([]));
 
+    // What is there to no effect is told.
+    let idle = r#"(module
+        (import "wasi-http" "dispatch_http_call" (func (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (func (export "proxy_abi_version_2021_04"))
+        (func (export "proxy_on_http_request_metadata") (param i32 i32) (result i32) (i32.const 0)))"#;
+    let shown = output(&[
+        "inspect",
+        text(&folder.file("idle.wasm", wat::parse_str(idle).unwrap())),
+    ]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for note in [
+        "dispatch_http_call is not offered yet",
+        "proxy_on_http_request_metadata is never called",
+    ] {
+        assert!(shown.contains(&format!("note:     {note}")), "{shown}");
+    }
+
     let refused = [
         (r#"(module (memory (export "memory") 1))"#, "so it is no plugin"),
         (

@@ -17,6 +17,14 @@ pub struct Host<'a> {
     http: &'a mut Http,
 }
 
+/// Hostcalls of the interface that answer `unimplemented`: the calls that plugins make themselves are not offered yet.
+pub const UNOFFERED: [&str; 4] = [
+    "dispatch_http_call",
+    "close_http_call",
+    "resume_http_call",
+    "get_callout_status",
+];
+
 impl<T: HttpView> crate::bindings::WasiHttpView for T {
     type Host<'a>
         = Host<'a>

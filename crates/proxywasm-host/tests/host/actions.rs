@@ -130,6 +130,13 @@ fn end_stream() {
             "rqh rqb:abcdefghijk!",
             "rqh rqb11",
         ),
+        (
+            "in response metadata",
+            &[("rsm", "END_")],
+            "rqh! rsh rsm rsb:a!",
+            "rqh! rsh rsm rsb!",
+            "rsm",
+        ),
     ]);
 }
 
@@ -197,6 +204,13 @@ fn done() {
             "rqh rqb:a rqb:b! rsh!",
             "rqh rqb2!",
         ),
+        (
+            "in response metadata",
+            &[("rsm", "DONE_"), ("rsb", "PAUSE_")],
+            "rqh! rsh rsm rsm rsb:a!",
+            "rqh! rsh rsm rsm rsb:a!",
+            "rsm",
+        ),
     ]);
 }
 
@@ -263,6 +277,27 @@ fn waits() {
             "rqh rqb:ab rqb:c rqb:d!",
             "rqh rqb:ab rqb:c rqb:d!",
             "rqb2 rqb4!",
+        ),
+        (
+            "for more of a response",
+            &[("rsb", UNTIL_END)],
+            "rqh! rsh rsb:ab rsb:c!",
+            "rqh! rsh rsb:ab rsb:c!",
+            "rsb2 rsb3!",
+        ),
+        (
+            "for the end of a response",
+            &[("rsb", "FULL_")],
+            "rqh! rsh rsb:ab rsb:c rst",
+            "rqh! rsh rsb:ab rsb:c rst",
+            "rsb2 rsb3!",
+        ),
+        (
+            "in response headers, for more",
+            &[("rsh", "MORE_"), ("rsb", UNTIL_END)],
+            "rqh! rsh rsb:a rsb:b!",
+            "rqh! rsh rsb:a rsb:b!",
+            "rsh rsb1 rsb2!",
         ),
         (
             "in headers, for more",
