@@ -72,13 +72,18 @@ fn run(name: &str, runs: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn instructions(scenario: &Scenario) -> anyhow::Result<u64> {
+/// `None` where callgrind cannot run the scenario: it refuses the address space that the pooling allocator reserves.
+fn instructions(scenario: &Scenario) -> anyhow::Result<Option<u64>> {
     let (short, long) = if scenario.per_run == 1 { (20, 120) } else { (2, 12) };
-    let (short_count, long_count) = (counted(scenario, short)?, counted(scenario, long)?);
-    Ok((long_count.saturating_sub(short_count)) / u64::from((long - short) * scenario.per_run))
+    let (Some(short_count), Some(long_count)) = (counted(scenario, short)?, counted(scenario, long)?) else {
+        return Ok(None);
+    };
+    Ok(Some(
+        long_count.saturating_sub(short_count) / u64::from((long - short) * scenario.per_run),
+    ))
 }
 
-fn counted(scenario: &Scenario, runs: u32) -> anyhow::Result<u64> {
+fn counted(scenario: &Scenario, runs: u32) -> anyhow::Result<Option<u64>> {
     let output = Command::new("valgrind")
         .args([
             "--tool=callgrind",
@@ -89,12 +94,16 @@ fn counted(scenario: &Scenario, runs: u32) -> anyhow::Result<u64> {
         .args(["--run", scenario.name, &runs.to_string()])
         .output()
         .context("valgrind cannot be run; install it, or leave --count away")?;
+    if !output.status.success() {
+        return Ok(None);
+    }
     let text = String::from_utf8_lossy(&output.stderr);
     let collected = text
         .lines()
         .find_map(|line| line.split_once("Collected :"))
         .map(|(_, count)| count.trim());
-    collected
-        .and_then(|count| count.parse().ok())
+    let count = collected.and_then(|count| count.parse().ok());
+    count
+        .map(Some)
         .with_context(|| format!("callgrind counted nothing for `{}`:\n{text}", scenario.name))
 }
