@@ -36,11 +36,8 @@ fn print(count: bool) -> anyhow::Result<()> {
     }
     println!("| scenario | time | instructions |\n|---|---|---|");
     for (scenario, time) in ALL.iter().zip(&best) {
-        let instructions = if count {
-            instructions(scenario)?.to_string()
-        } else {
-            "-".to_owned()
-        };
+        let instructions = if count { instructions(scenario)? } else { None };
+        let instructions = instructions.map_or("-".to_owned(), |count| count.to_string());
         println!("| {} | {} ns | {instructions} |", scenario.name, time.as_nanos());
     }
     let time = |name: &str| {
