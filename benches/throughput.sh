@@ -20,7 +20,7 @@ runner() { # PORT UPSTREAM [PLUGIN]
         printf 'workers: 1\nlisteners:\n  - address: 127.0.0.1:%s\n    upstream: %s\n' "$1" "$2"
         [ -z "${3:-}" ] || printf '    plugins: [it]\nplugins:\n  - name: it\n    file: %s/tests/guests/prebuilt/%s.wasm\n' "$PWD" "$3"
     } >"$work/$1.yaml"
-    $first target/release/proxywasm serve "$work/$1.yaml" >"$work/$1.log" 2>&1 &
+    $first "${PROXYWASM:-target/release/proxywasm}" serve "$work/$1.yaml" >"$work/$1.log" 2>&1 &
 }
 
 rate() { # PORT
