@@ -161,14 +161,6 @@ impl Common {
         Ok(stream.map(direction, piece).read())
     }
 
-    /// The bytes of a map that stands at a plugin before it is packed, without asking whether the plugin may see it: its pairs.
-    ///
-    /// # Errors
-    /// As [`Common::map`].
-    pub fn map_len(&mut self, context_id: u32, map: MapType) -> Result<usize, Status> {
-        self.map(context_id, map).map(ByteMap::len)
-    }
-
     /// Changes a map.
     ///
     /// # Errors
