@@ -1,6 +1,6 @@
 //! The instances of a worker, and how failed ones are replaced.
 
-use crate::config::{FailurePolicy, InstanceStrategy};
+use crate::config::InstanceStrategy;
 use crate::host::Host;
 use crate::instance::{Instance, Root};
 use crate::plugin::Plugin;
@@ -27,7 +27,7 @@ pub(crate) struct Running {
     pub(crate) root: Root,
 }
 
-/// The time after which a plugin with [`FailurePolicy::Reload`] is started again, and one that failed to start is tried again.
+/// The time after which a plugin with [`crate::FailurePolicy::Reload`] is started again, and one that failed to start is tried again.
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// The longest time between two tries.
 const MAX_BACK_OFF: Duration = Duration::from_secs(60);
@@ -125,14 +125,10 @@ impl Host {
         let of = |slot: &&mut Vm| slot.transient && slot.generation == generation;
         if let Some(slot) = self.vms.get_mut(vm).filter(of) {
             slot.drop_instance(false);
-            slot.not_before = None;
+            // Whoever gets the place next has nothing to do with what failed here.
+            (slot.not_before, slot.failed_starts) = (None, 0);
             self.free_vms.push(vm);
         }
-    }
-
-    /// Whether a fresh instance waits for the back-off.
-    pub(crate) fn reloads(policy: FailurePolicy) -> bool {
-        policy == FailurePolicy::Reload
     }
 
     fn add_vm(&mut self, transient: bool) -> usize {

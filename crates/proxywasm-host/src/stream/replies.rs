@@ -144,7 +144,7 @@ impl Host {
         let Some(slot) = self.vms.get_mut(vm).filter(|slot| slot.generation == generation) else {
             return;
         };
-        slot.drop_instance(Self::reloads(policy));
+        slot.drop_instance(policy == FailurePolicy::Reload);
         let dropped = slot.generation;
         self.free_vm(vm, dropped);
         self.apply_failure(vm, generation);
