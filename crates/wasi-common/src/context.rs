@@ -1,6 +1,7 @@
 //! Plugins and stream contexts of one instance, by the ids under which the guest knows them.
 
 use crate::limits::Limits;
+use crate::permissions::Permissions;
 use crate::policy::AbiPolicy;
 use crate::property::PropertyStore;
 use crate::stream::StreamKey;
@@ -44,6 +45,8 @@ pub struct PluginSettings {
     pub vm_configuration: Bytes,
     /// What it may make the host hold.
     pub limits: Limits,
+    /// What it may reach by name.
+    pub permissions: Permissions,
     /// Which of two meanings it expects where the generations of the ABI differ.
     pub policy: AbiPolicy,
 }
@@ -170,6 +173,7 @@ impl PluginSettings {
             configuration: Bytes::new(),
             vm_configuration: Bytes::new(),
             limits: Limits::default(),
+            permissions: Permissions::default(),
             policy,
         }
     }

@@ -1,6 +1,7 @@
 //! The semantics of wasi-common: buffers, maps and properties, by explicit context id.
 
 use crate::buffer::Buffer;
+use crate::callout::{CalloutKind, CalloutStatus, CalloutTable, CustomParameters};
 use crate::context::{Context, ContextTable, Plugin, PluginSettings};
 use crate::limits::MapLimits;
 use crate::map::ByteMap;
@@ -21,6 +22,10 @@ pub struct Common {
     pub contexts: ContextTable,
     /// The streams of the worker, lent to the instance while it runs.
     pub streams: StreamTable,
+    /// The calls that plugins of the instance have made.
+    pub callouts: CalloutTable,
+    /// What the custom callback that is running was called with.
+    pub custom_parameters: Option<CustomParameters>,
 }
 
 /// A buffer to read.
@@ -91,7 +96,9 @@ impl Common {
                 &self.own_plugin(context_id)?.settings.configuration,
             ));
         }
-        let (kind, direction) = buffer_place(buffer)?;
+        let Some((kind, direction)) = buffer_place(buffer) else {
+            return self.callout_buffer(context_id, buffer);
+        };
         let context = self.own_context(context_id)?;
         let lane = self
             .streams
@@ -122,7 +129,10 @@ impl Common {
             self.own_plugin(context_id)?;
             return Err(Status::InvalidOperation);
         }
-        let (kind, direction) = buffer_place(buffer)?;
+        let Some((kind, direction)) = buffer_place(buffer) else {
+            self.callout_buffer(context_id, buffer)?;
+            return Err(Status::InvalidOperation);
+        };
         let context = self.own_context(context_id)?;
         let bound = self.own_plugin(context_id)?.settings.limits.written_body_bytes;
         if context.kind != kind {
@@ -148,7 +158,9 @@ impl Common {
     /// `bad_argument` for an unknown context or callout, `not_allowed` for another plugin's, `invalid_operation` where the
     /// context is of another kind or the map has not come to this plugin.
     pub fn map(&mut self, context_id: u32, map: MapType) -> Result<&ByteMap, Status> {
-        let (direction, piece) = map_place(map)?;
+        let Some((direction, piece)) = map_place(map) else {
+            return self.callouts.map(self.scope.plugin_id, context_id, map);
+        };
         let context = self.http_context(context_id)?;
         let lane = self.lane(context, direction).ok_or(Status::InvalidOperation)?;
         if *lane.map_access(piece) == Access::None {
@@ -168,7 +180,10 @@ impl Common {
     /// message may carry (an empty name, CR, LF, NUL and other control characters), `unavailable` where the map would grow beyond
     /// the plugin's bound. On an error nothing has changed.
     pub fn change_map(&mut self, context_id: u32, map: MapType, change: MapChange<'_>) -> Result<(), Status> {
-        let (direction, piece) = map_place(map)?;
+        let Some((direction, piece)) = map_place(map) else {
+            self.callouts.map(self.scope.plugin_id, context_id, map)?;
+            return Err(Status::InvalidOperation);
+        };
         let context = self.http_context(context_id)?;
         let limits = self.own_plugin(context_id)?.settings.limits.map;
         let lane = self.lane(context, direction).ok_or(Status::InvalidOperation)?;
@@ -318,6 +333,36 @@ impl Common {
         }
     }
 
+    /// How a callout of the plugin that is executing ended.
+    ///
+    /// # Errors
+    /// `bad_argument` for an unknown callout or one of another interface, `not_allowed` for another plugin's, `invalid_operation` for
+    /// one that has not ended.
+    pub fn callout_status(
+        &self,
+        callout_id: u32,
+        of_interface: impl Fn(CalloutKind) -> bool,
+    ) -> Result<&CalloutStatus, Status> {
+        let callout = self.callouts.get(self.scope.plugin_id, callout_id)?;
+        if !of_interface(callout.kind) {
+            return Err(Status::BadArgument);
+        }
+        callout.status.as_ref().ok_or(Status::InvalidOperation)
+    }
+
+    fn callout_buffer(&self, id: u32, buffer: BufferType) -> Result<BufferRef<'_>, Status> {
+        if buffer != BufferType::CustomParameters {
+            let body = self.callouts.buffer(self.scope.plugin_id, id, buffer)?;
+            return Ok(BufferRef::Body(body));
+        }
+        match &self.custom_parameters {
+            Some(parameters) if parameters.callback_id != id => Err(Status::BadArgument),
+            Some(parameters) if parameters.plugin_id != self.scope.plugin_id => Err(Status::NotAllowed),
+            Some(parameters) => Ok(BufferRef::Block(&parameters.block)),
+            None => Err(Status::BadArgument),
+        }
+    }
+
     fn http_context(&self, context_id: u32) -> Result<Context, Status> {
         let context = self.own_context(context_id)?;
         if context.kind == ContextType::Http {
@@ -368,33 +413,33 @@ impl<'a> BufferRef<'a> {
 
 // === rules ===
 
-/// Where a stream's buffer is. The buffers of callouts go by callout id, and no callout is known here: `bad_argument`.
-fn buffer_place(buffer: BufferType) -> Result<(ContextType, Direction), Status> {
+/// Where a stream's buffer is; `None` for those of callouts and custom callbacks, which go by their own ids.
+fn buffer_place(buffer: BufferType) -> Option<(ContextType, Direction)> {
     match buffer {
-        BufferType::HttpRequestBody => Ok((ContextType::Http, Direction::Request)),
-        BufferType::HttpResponseBody => Ok((ContextType::Http, Direction::Response)),
-        BufferType::DownstreamData => Ok((ContextType::Bytestream, Direction::Request)),
-        BufferType::UpstreamData => Ok((ContextType::Bytestream, Direction::Response)),
+        BufferType::HttpRequestBody => Some((ContextType::Http, Direction::Request)),
+        BufferType::HttpResponseBody => Some((ContextType::Http, Direction::Response)),
+        BufferType::DownstreamData => Some((ContextType::Bytestream, Direction::Request)),
+        BufferType::UpstreamData => Some((ContextType::Bytestream, Direction::Response)),
         BufferType::PluginConfiguration
         | BufferType::HttpCallResponseBody
         | BufferType::GrpcMessage
-        | BufferType::CustomParameters => Err(Status::BadArgument),
+        | BufferType::CustomParameters => None,
     }
 }
 
 /// Where a stream's map is; see [`buffer_place`] for those of callouts.
-fn map_place(map: MapType) -> Result<(Direction, Piece), Status> {
+fn map_place(map: MapType) -> Option<(Direction, Piece)> {
     match map {
-        MapType::HttpRequestHeaders => Ok((Direction::Request, Piece::Headers)),
-        MapType::HttpRequestTrailers => Ok((Direction::Request, Piece::Trailers)),
-        MapType::HttpRequestMetadata => Ok((Direction::Request, Piece::Metadata)),
-        MapType::HttpResponseHeaders => Ok((Direction::Response, Piece::Headers)),
-        MapType::HttpResponseTrailers => Ok((Direction::Response, Piece::Trailers)),
-        MapType::HttpResponseMetadata => Ok((Direction::Response, Piece::Metadata)),
+        MapType::HttpRequestHeaders => Some((Direction::Request, Piece::Headers)),
+        MapType::HttpRequestTrailers => Some((Direction::Request, Piece::Trailers)),
+        MapType::HttpRequestMetadata => Some((Direction::Request, Piece::Metadata)),
+        MapType::HttpResponseHeaders => Some((Direction::Response, Piece::Headers)),
+        MapType::HttpResponseTrailers => Some((Direction::Response, Piece::Trailers)),
+        MapType::HttpResponseMetadata => Some((Direction::Response, Piece::Metadata)),
         MapType::HttpCallResponseHeaders
         | MapType::HttpCallResponseTrailers
         | MapType::GrpcInitialMetadata
-        | MapType::GrpcTrailingMetadata => Err(Status::BadArgument),
+        | MapType::GrpcTrailingMetadata => None,
     }
 }
 

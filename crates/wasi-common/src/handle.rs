@@ -29,16 +29,7 @@ impl<T> HandleTable<T> {
     /// # Errors
     /// `unavailable` where it has that many.
     pub fn insert(&mut self, plugin_id: u32, limit: usize, value: T) -> Result<u32, Status> {
-        if self.handles.len() >= limit
-            && self
-                .handles
-                .values()
-                .filter(|(owner, _)| *owner == plugin_id)
-                .count()
-                >= limit
-        {
-            return Err(Status::Unavailable);
-        }
+        self.check_room(plugin_id, limit)?;
         loop {
             self.last = self.last.wrapping_add(1).max(1);
             if !self.handles.contains_key(&self.last) {
@@ -46,6 +37,19 @@ impl<T> HandleTable<T> {
                 return Ok(self.last);
             }
         }
+    }
+
+    /// Whether `plugin_id`, which may have at most `limit` handles, can make another one: to be asked before anything is done that a
+    /// refusal would have to undo.
+    ///
+    /// # Errors
+    /// `unavailable` where it cannot.
+    pub fn check_room(&self, plugin_id: u32, limit: usize) -> Result<(), Status> {
+        let of_plugin = || self.handles.values().filter(|(owner, _)| *owner == plugin_id);
+        if self.handles.len() >= limit && of_plugin().count() >= limit {
+            return Err(Status::Unavailable);
+        }
+        Ok(())
     }
 
     /// What `id` stands for, if it is a handle of `plugin_id`.
@@ -58,6 +62,35 @@ impl<T> HandleTable<T> {
             Some((owner, _)) if *owner != plugin_id => Err(Status::NotAllowed),
             Some((_, value)) => Ok(value),
         }
+    }
+
+    /// Like [`HandleTable::get_mut`], to look only.
+    ///
+    /// # Errors
+    /// As [`HandleTable::get_mut`].
+    pub fn get(&self, plugin_id: u32, id: u32) -> Result<&T, Status> {
+        match self.handles.get(&id) {
+            None => Err(Status::BadArgument),
+            Some((owner, _)) if *owner != plugin_id => Err(Status::NotAllowed),
+            Some((_, value)) => Ok(value),
+        }
+    }
+
+    /// The plugin that owns a handle, if there is one of this id.
+    pub fn owner(&self, id: u32) -> Option<u32> {
+        self.handles.get(&id).map(|(owner, _)| *owner)
+    }
+
+    /// Whether there is no handle.
+    pub fn is_empty(&self) -> bool {
+        self.handles.is_empty()
+    }
+
+    /// All handles: id, owner and what they stand for, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {
+        self.handles
+            .iter()
+            .map(|(id, (owner, value))| (*id, *owner, value))
     }
 
     /// Takes a handle of `plugin_id` away.
@@ -98,11 +131,16 @@ mod tests {
         let second = table.insert(1, 2, 'b').unwrap();
         assert_eq!((first, second), (1, 2));
         assert_eq!(table.insert(1, 2, 'c'), Err(Status::Unavailable));
+        assert_eq!(table.check_room(1, 2), Err(Status::Unavailable));
+        assert_eq!(table.check_room(2, 2), Ok(()));
         let other = table.insert(2, 2, 'd').unwrap();
         assert_eq!(table.get_mut(1, other), Err(Status::NotAllowed));
         assert_eq!(table.get_mut(1, 99), Err(Status::BadArgument));
         assert_eq!(table.get_mut(1, 0), Err(Status::BadArgument));
         assert_eq!(table.get_mut(1, second), Ok(&mut 'b'));
+        assert_eq!(table.get(1, second), Ok(&'b'));
+        assert_eq!(table.get(2, second), Err(Status::NotAllowed));
+        assert_eq!((table.owner(other), table.owner(99)), (Some(2), None));
         assert_eq!(table.remove(1, first), Ok('a'));
         assert_eq!(table.remove(1, first), Err(Status::BadArgument));
         assert_eq!(table.insert(1, 2, 'e'), Ok(4), "an id is not used again at once");

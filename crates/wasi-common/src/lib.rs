@@ -3,8 +3,8 @@
 //!
 //! This crate owns the things every other component needs: [`Status`] and the other types of the interface, guest memory
 //! ([`guest`]), the ordered [`ByteMap`] and its packed form ([`packed`]), [`Buffer`]s, properties ([`property`]), the
-//! [`ContextTable`] of plugins and streams, the [`CallScope`] (whose callback is executing), [`Limits`], the [`HandleTable`] and the
-//! [`AbiPolicy`] that tells the generations of the ABI apart.
+//! [`ContextTable`] of plugins and streams, the [`CalloutTable`], the [`CallScope`] (whose callback is executing), [`Limits`] and
+//! [`Permissions`], the [`HandleTable`] and the [`AbiPolicy`] that tells the generations of the ABI apart.
 //!
 //! It is not a host: it enters no guest, moves no message, and knows nothing of sockets. It says what a plugin may see and change
 //! now; whoever drives the streams (crate `proxywasm-host`) puts messages here and takes them away.
@@ -80,6 +80,7 @@ extern crate self as wasi_common;
 
 pub mod bindings;
 pub mod buffer;
+pub mod callout;
 pub mod context;
 pub mod core;
 pub mod guest;
@@ -90,6 +91,7 @@ pub mod http;
 pub mod limits;
 pub mod map;
 pub mod packed;
+pub mod permissions;
 pub mod policy;
 pub mod property;
 pub mod scope;
@@ -101,10 +103,12 @@ pub use bindings::types::{
     Action, BufferType, CloseSource, ContextType, LogLevel, MapType, MetricType, Status,
 };
 pub use buffer::Buffer;
+pub use callout::{Callout, CalloutKind, CalloutStatus, CalloutTable, CustomParameters};
 pub use context::{Context, ContextTable, Plugin, PluginSettings};
 pub use handle::HandleTable;
 pub use limits::{Limits, MapLimits};
 pub use map::ByteMap;
+pub use permissions::{Allowed, Permissions, Upstreams};
 pub use policy::AbiPolicy;
 pub use property::{PropertyPath, PropertySource, PropertyStore, PropertyValue};
 pub use scope::CallScope;

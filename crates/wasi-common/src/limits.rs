@@ -13,8 +13,13 @@ pub struct Limits {
     pub argument_bytes: usize,
     /// Bytes of all properties, keys and values, that are set on one stream, or on one plugin. 256 kibibytes.
     pub property_bytes: usize,
-    /// Live handles (stores, queues, timers, metrics, callouts, functions) of each kind for one plugin. 4096.
+    /// Live handles (stores, queues, timers, metrics, results of functions) of each kind for one plugin. 4096.
     pub handles: usize,
+    /// Callouts of one plugin that have not ended. 1024.
+    pub callouts: usize,
+    /// Bytes that are held of one callout: of the body of an answer that is collected, of a gRPC message, of what waits to be sent on a
+    /// gRPC stream. 4 mebibytes.
+    pub callout_bytes: usize,
 }
 
 /// Bounds of one map.
@@ -35,6 +40,8 @@ impl Default for Limits {
             argument_bytes: 64 << 20,
             property_bytes: 256 << 10,
             handles: 4096,
+            callouts: 1024,
+            callout_bytes: 4 << 20,
         }
     }
 }

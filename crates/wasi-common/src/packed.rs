@@ -1,4 +1,4 @@
-//! Maps as one block of bytes, the form in which they cross the boundary.
+//! Maps and lists as one block of bytes, the form in which they cross the boundary.
 //!
 //! All integers are little-endian `u32`: the number of pairs, then for each pair the length of its key and of its value, then for
 //! each pair the bytes of the key and of the value. ABI 0.1.0 to 0.2.1 put a NUL behind each key and each value; the component ABI
@@ -107,6 +107,22 @@ pub fn unpack(block: &[u8], layout: Layout) -> Result<Vec<(&[u8], &[u8])>, Packe
     }
 }
 
+/// The size of the block that holds the list `items`, in bytes.
+pub fn packed_list_len<'a>(items: impl Iterator<Item = &'a [u8]>) -> usize {
+    items.fold(4, |total, item| total + 4 + item.len())
+}
+
+/// Writes the list `items` behind what is in `out`: how many there are, the length of each, then the bytes of each.
+pub fn pack_list<'a>(items: impl ExactSizeIterator<Item = &'a [u8]> + Clone, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(items.len() as u32).to_le_bytes());
+    for item in items.clone() {
+        out.extend_from_slice(&(item.len() as u32).to_le_bytes());
+    }
+    for item in items {
+        out.extend_from_slice(item);
+    }
+}
+
 fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), PackedError> {
     let (head, rest) = bytes.split_first_chunk::<4>().ok_or(PackedError::Truncated)?;
     Ok((u32::from_le_bytes(*head), rest))
@@ -158,6 +174,21 @@ mod tests {
         block.clear();
         pack([(&b"k"[..], &b"vv"[..])].into_iter(), Layout::Flat, &mut block);
         assert_eq!(block, b"\x01\0\0\0\x01\0\0\0\x02\0\0\0kvv");
+    }
+
+    #[test]
+    fn lists() {
+        let table: &[(&[&[u8]], &[u8])] = &[
+            (&[], b"\0\0\0\0"),
+            (&[b""], b"\x01\0\0\0\0\0\0\0"),
+            (&[b"ab", b"c"], b"\x02\0\0\0\x02\0\0\0\x01\0\0\0abc"),
+        ];
+        for (items, expected) in table {
+            let mut block = Vec::new();
+            pack_list(items.iter().copied(), &mut block);
+            assert_eq!(&block, expected);
+            assert_eq!(packed_list_len(items.iter().copied()), expected.len());
+        }
     }
 
     #[test]
