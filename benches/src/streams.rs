@@ -4,8 +4,8 @@ use crate::LOOPS;
 use http::Request;
 use http::request::Parts;
 use proxywasm_host::{
-    Engine, EngineSettings, FilterChain, Host, InstanceStrategy, LogSink, MemorySink, Output, Plugin,
-    PluginConfig,
+    Engine, EngineSettings, FilterChain, Host, InstanceStrategy, MemorySink, Output, Plugin, PluginConfig,
+    Services,
 };
 use proxywasm_tests::guests;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) struct Bench {
     host: Host,
     chain: FilterChain,
-    log: Arc<dyn LogSink>,
+    services: Services,
     /// The head of every request; it comes back with the output.
     pub(crate) head: Option<Parts>,
 }
@@ -35,17 +35,17 @@ impl Bench {
         let engine = Engine::new(EngineSettings::default()).unwrap();
         let mut config = PluginConfig::new("bench");
         change(&mut config);
-        let plugin = Plugin::new(&engine, engine.load(module).unwrap(), config, &bench.log).unwrap();
+        let plugin = Plugin::new(&engine, engine.load(module).unwrap(), config, &bench.services).unwrap();
         bench.chain = FilterChain::new(vec![plugin]);
         bench
     }
 
     fn without_plugin() -> Self {
-        let log: Arc<dyn LogSink> = Arc::new(MemorySink::default());
+        let services = Services::from(Arc::new(MemorySink::default()));
         Self {
-            host: Host::new(Arc::clone(&log)),
+            host: Host::new(services.clone()),
             chain: FilterChain::new(Vec::new()),
-            log,
+            services,
             head: Some(head(3)),
         }
     }
@@ -94,7 +94,7 @@ pub(crate) fn no_plugin() -> Box<dyn FnMut()> {
 pub(crate) fn on_demand() -> Box<dyn FnMut()> {
     let mut bench = Bench::new(&guests::load(guests::ADD_HEADER_LEGACY), |_| ());
     Box::new(move || {
-        bench.host = Host::new(Arc::clone(&bench.log));
+        bench.host = Host::new(bench.services.clone());
         bench.stream();
     })
 }

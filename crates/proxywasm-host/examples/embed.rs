@@ -7,7 +7,7 @@
 use anyhow::Context;
 use http::{Request, Response};
 use proxywasm_host::{
-    Engine, EngineSettings, FilterChain, Host, LogSink, MemorySink, Output, Plugin, PluginConfig,
+    Engine, EngineSettings, FilterChain, Host, MemorySink, Output, Plugin, PluginConfig, Services,
 };
 use std::sync::Arc;
 
@@ -16,17 +16,17 @@ fn main() -> anyhow::Result<()> {
         .nth(1)
         .context("name the .wasm file of a plugin")?;
     let log = Arc::new(MemorySink::default());
-    let sink: Arc<dyn LogSink> = Arc::clone(&log) as _;
 
-    // Once for the process: the engine and the chain, which all workers share.
+    // Once for the process: what plugins reach, the engine and the chain, which all workers share.
+    let services = Services::from(Arc::clone(&log));
     let engine = Engine::new(EngineSettings::default())?;
     let code = engine.load(&std::fs::read(&path).with_context(|| format!("cannot read {path}"))?)?;
     println!("{path}: {}", code.abi());
-    let plugin = Plugin::new(&engine, code, PluginConfig::new("example"), &sink)?;
+    let plugin = Plugin::new(&engine, code, PluginConfig::new("example"), &services)?;
     let chain = FilterChain::new(vec![plugin]);
 
     // Once for each worker.
-    let mut host = Host::new(sink);
+    let mut host = Host::new(services);
 
     // For each request: hand over what was received, do what comes out.
     let stream = host.open(&chain, None);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use wasi_common::{Limits, LogLevel};
+use wasi_common::{Limits, LogLevel, Permissions};
 use wasi_http::Phase;
 
 pub use proxywasm_legacy::HeadersPause;
@@ -30,6 +30,8 @@ pub struct PluginConfig {
     pub callbacks_off: PhaseSet,
     /// Bounds on what it can make the host hold.
     pub limits: Limits,
+    /// What it may reach by name: upstreams, stores, queues, functions. Everything by default.
+    pub permissions: Permissions,
     /// Bounds on what its instance can use.
     pub resources: Resources,
     /// What happens to streams when its instance fails.
@@ -98,6 +100,7 @@ impl PluginConfig {
             allowed_hostcalls: None,
             callbacks_off: PhaseSet::default(),
             limits: Limits::default(),
+            permissions: Permissions::default(),
             resources: Resources::default(),
             failure: FailurePolicy::default(),
             instances: InstanceStrategy::default(),

@@ -5,9 +5,10 @@ use crate::config::PluginConfig;
 use crate::error::{EngineError, LoadError, StartError};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
+use crate::services::Services;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use wasi_log::{LogSink, MemorySink};
+use wasi_log::MemorySink;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// What compiles and runs plugins. One serves a whole process; clones are the same engine.
@@ -82,10 +83,10 @@ impl Engine {
         if !problems.is_empty() {
             return problems.iter().map(ToString::to_string).collect();
         }
-        let log: Arc<dyn LogSink> = Arc::new(MemorySink::default());
+        let services = Services::from(Arc::new(MemorySink::default()));
         let instance = match self.load(code) {
             Ok(code) => Plugin::unproved(self, code, PluginConfig::new("inspected"))
-                .and_then(|plugin| Instance::new(&plugin, &log)),
+                .and_then(|plugin| Instance::new(&plugin, &services)),
             Err(error) => return vec![error.to_string()],
         };
         match instance {

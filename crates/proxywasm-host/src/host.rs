@@ -4,6 +4,7 @@ use crate::instance::{Callbacks, Root};
 use crate::message::answered;
 use crate::output::{Output, ResetReason};
 use crate::plugin::FilterChain;
+use crate::services::Services;
 use crate::state::State;
 use crate::stream::{FilterState, HttpStream, Piece, Work};
 use crate::vm::Vm;
@@ -11,7 +12,6 @@ use bytes::Bytes;
 use http::{HeaderMap, request, response};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Instant;
 use wasi_common::stream::Reply;
 use wasi_common::{
@@ -19,7 +19,6 @@ use wasi_common::{
     StreamKey, StreamTable,
 };
 use wasi_http::LocalResponse;
-use wasi_log::LogSink;
 use wasmtime::StoreContextMut;
 
 /// Runs the plugins of one worker.
@@ -28,7 +27,7 @@ use wasmtime::StoreContextMut;
 /// call is synchronous and short. Streams of a host are intermixed, never concurrent; a program has one host for each of its
 /// workers.
 pub struct Host {
-    pub(crate) log: Arc<dyn LogSink>,
+    pub(crate) services: Services,
     /// The level that was set for all plugins, in place of their own.
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) vms: Vec<Vm>,
@@ -94,10 +93,10 @@ impl StreamId {
 // === impl Host ===
 
 impl Host {
-    /// A host whose plugins write to `log`.
-    pub fn new(log: Arc<dyn LogSink>) -> Self {
+    /// A host whose plugins reach these services.
+    pub fn new(services: impl Into<Services>) -> Self {
         Self {
-            log,
+            services: services.into(),
             log_level: None,
             vms: Vec::new(),
             vm_by_key: FxHashMap::default(),
@@ -275,15 +274,12 @@ impl Host {
             let Some(plugin_id) = instance.roots().map(|(_, root)| root.plugin_id).min() else {
                 continue;
             };
-            let scope = CallScope::new(plugin_id, plugin_id, "on_log_level_update");
-            let told = instance.enter(&mut self.streams, scope, |callbacks, store| {
-                callbacks.log.on_log_level_update(store, level)
-            });
-            self.collect_effects(vm);
-            if let Err(error) = told {
-                tracing::error!("a plugin failed when the log level changed: {error:?}");
-                self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
-            }
+            self.call_plugin(
+                (vm, generation),
+                plugin_id,
+                "on_log_level_update",
+                |callbacks, store| callbacks.log.on_log_level_update(store, level),
+            );
         }
         self.run();
     }
@@ -443,14 +439,47 @@ impl Host {
         });
         match result {
             Ok(returned) => {
-                let state = instance.state();
-                if state.http.has_effects() || state.lifecycle.has_effects() {
+                if instance.state().has_effects() {
                     self.collect_effects(vm);
                 }
                 Some(returned)
             }
             Err(error) => {
                 self.fail(key, index, callback, &error);
+                None
+            }
+        }
+    }
+
+    /// Enters a plugin for what concerns none of its streams. `None` where its instance is gone, or has failed now, which is dealt
+    /// with then.
+    pub(crate) fn call_plugin<R>(
+        &mut self,
+        (vm, generation): (usize, u64),
+        plugin_id: u32,
+        callback: &'static str,
+        call: impl FnOnce(&Callbacks, StoreContextMut<'_, State>) -> wasmtime::Result<R>,
+    ) -> Option<R> {
+        let slot = self
+            .vms
+            .get_mut(vm)
+            .filter(|slot| slot.generation == generation)?;
+        let instance = slot.instance.as_mut()?;
+        let scope = CallScope::new(plugin_id, plugin_id, callback);
+        match instance.enter(&mut self.streams, scope, call) {
+            Ok(returned) => {
+                if instance.state().has_effects() {
+                    self.collect_effects(vm);
+                }
+                Some(returned)
+            }
+            Err(error) => {
+                let failure = instance.failure();
+                let contexts = &instance.state().common.contexts;
+                let plugin = contexts.plugin(plugin_id);
+                let name = plugin.map_or("", |plugin| plugin.settings.name.as_str());
+                tracing::error!(plugin = name, callback, "a plugin failed: {error:?}");
+                self.fail_vm(vm, generation, failure);
                 None
             }
         }
@@ -464,21 +493,24 @@ impl Host {
         let Some(state) = slot.instance.as_mut().map(|instance| instance.state()) else {
             return;
         };
-        if state.http.has_effects() {
-            let effects = state.http.take_effects().into_iter().map(Effect::Http);
-            self.effects.extend(effects.map(|effect| QueuedEffect {
+        let mut queue = |effect| {
+            self.effects.push_back(QueuedEffect {
                 vm,
                 generation,
                 effect,
-            }));
+            });
+        };
+        if state.http.has_effects() {
+            state
+                .http
+                .take_effects()
+                .into_iter()
+                .map(Effect::Http)
+                .for_each(&mut queue);
         }
         if state.lifecycle.has_effects() {
-            let effects = state.lifecycle.take_effects().into_iter().map(Effect::Lifecycle);
-            self.effects.extend(effects.map(|effect| QueuedEffect {
-                vm,
-                generation,
-                effect,
-            }));
+            let effects = state.lifecycle.take_effects();
+            effects.into_iter().map(Effect::Lifecycle).for_each(&mut queue);
         }
     }
 

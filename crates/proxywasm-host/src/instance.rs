@@ -2,9 +2,10 @@
 
 use crate::clock::{CallClock, watch};
 use crate::code::Abi;
-use crate::config::PhaseSet;
+use crate::config::{FailurePolicy, PhaseSet};
 use crate::error::{LoadError, StartError};
 use crate::plugin::Plugin;
+use crate::services::Services;
 use crate::state::State;
 use proxywasm_legacy::{AbiVersion, Legacy};
 use rustc_hash::FxHashMap;
@@ -14,7 +15,7 @@ use wasi_common::guest::MemorySlot;
 use wasi_common::{CallScope, Common, StreamTable};
 use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
 use wasi_http::{Http, HttpCallbacks, Phase};
-use wasi_log::{Log, LogCallbacks, LogSink};
+use wasi_log::{Log, LogCallbacks};
 use wasmtime::{AsContextMut, Store, StoreContextMut, StoreLimitsBuilder};
 
 /// An instance. It is entered for one callback at a time; nothing re-enters it.
@@ -23,6 +24,7 @@ pub(crate) struct Instance {
     callbacks: Callbacks,
     roots: FxHashMap<u64, Root>,
     callback_time: Duration,
+    failure: FailurePolicy,
 }
 
 /// The callbacks of a module, whichever generation of the ABI it speaks.
@@ -45,7 +47,7 @@ pub(crate) struct Root {
 
 impl Instance {
     /// Instantiates the code of a plugin and lets it initialise itself. No plugin is started yet.
-    pub(crate) fn new(plugin: &Plugin, log: &Arc<dyn LogSink>) -> Result<Self, StartError> {
+    pub(crate) fn new(plugin: &Plugin, services: &Services) -> Result<Self, StartError> {
         let config = plugin.config();
         let trap = |error| StartError::Trap {
             plugin: config.name.clone(),
@@ -70,7 +72,7 @@ impl Instance {
             common: Common::default(),
             lifecycle: Lifecycle::default(),
             http: Http::default(),
-            log: Log::new(Arc::clone(log), config.log_level),
+            log: Log::new(Arc::clone(&services.log), config.log_level),
             wasi: plugin.environment().clone(),
             legacy: Legacy::new(version),
             clock: CallClock::new(config.resources.start_time),
@@ -93,6 +95,7 @@ impl Instance {
             callbacks,
             roots: FxHashMap::default(),
             callback_time,
+            failure: config.failure,
         })
     }
 
@@ -181,6 +184,11 @@ impl Instance {
         let result = call(&self.callbacks, self.store.as_context_mut());
         std::mem::swap(&mut self.store.data_mut().common.streams, streams);
         result
+    }
+
+    /// What happens to its streams when it fails; the same for all its plugins.
+    pub(crate) fn failure(&self) -> FailurePolicy {
+        self.failure
     }
 
     /// The state, to look at and change between callbacks.

@@ -18,7 +18,7 @@
 //! A plugin in the text format that refuses every request; `examples/embed.rs` has one with a plugin from a file.
 //!
 //! ```
-//! use proxywasm_host::{Engine, EngineSettings, FilterChain, Host, LogSink, Output, Plugin, PluginConfig, TracingSink};
+//! use proxywasm_host::{Engine, EngineSettings, FilterChain, Host, Output, Plugin, PluginConfig, Services, TracingSink};
 //! use std::sync::Arc;
 //!
 //! let refuse = wat::parse_str(
@@ -31,12 +31,12 @@
 //!                 (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1))))"#,
 //! )?;
 //!
-//! let log: Arc<dyn LogSink> = Arc::new(TracingSink);
+//! let services = Services::new(Arc::new(TracingSink));
 //! let engine = Engine::new(EngineSettings::default())?;
-//! let plugin = Plugin::new(&engine, engine.load(&refuse)?, PluginConfig::new("refuse"), &log)?;
+//! let plugin = Plugin::new(&engine, engine.load(&refuse)?, PluginConfig::new("refuse"), &services)?;
 //! let chain = FilterChain::new(vec![plugin]);
 //!
-//! let mut host = Host::new(log);
+//! let mut host = Host::new(services);
 //! let stream = host.open(&chain, None);
 //! let request = http::Request::get("/").header("host", "example.test").body(())?;
 //! host.request_headers(stream, request.into_parts().0, true);
@@ -64,6 +64,7 @@ mod instance;
 mod message;
 mod output;
 mod plugin;
+mod services;
 mod state;
 mod stream;
 mod vm;
@@ -75,9 +76,11 @@ pub use error::{EngineError, LoadError, StartError};
 pub use host::{Host, StreamId};
 pub use output::{Output, ResetReason};
 pub use plugin::{FilterChain, Plugin};
+pub use services::Services;
 
 pub use wasi_common::{
-    ByteMap, Direction, Limits, LogLevel, MapLimits, PropertyPath, PropertySource, PropertyValue,
+    Allowed, ByteMap, Direction, Limits, LogLevel, MapLimits, Permissions, PropertyPath, PropertySource,
+    PropertyValue, Upstreams,
 };
 pub use wasi_http::{Part, Phase};
 pub use wasi_log::{LogSink, MemorySink, Record, TracingSink};

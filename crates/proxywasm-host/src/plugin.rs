@@ -5,13 +5,13 @@ use crate::config::{InstanceStrategy, PluginConfig};
 use crate::engine::Engine;
 use crate::error::{LoadError, StartError};
 use crate::instance::Instance;
+use crate::services::Services;
 use crate::state::State;
 use proxywasm_wasi::Wasi;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasi_common::{AbiPolicy, PluginSettings};
-use wasi_log::LogSink;
 use wasmtime::InstancePre;
 
 /// A plugin that was proved to start with its configuration. Clones are the same plugin; all workers share it.
@@ -45,7 +45,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 // === impl Plugin ===
 
 impl Plugin {
-    /// Makes a plugin and proves it: a throw-away instance starts it with its configuration. What it logs there goes to `log`;
+    /// Makes a plugin and proves it: a throw-away instance starts it with its configuration. What it logs there goes to the log;
     /// nothing else it asks for is carried out.
     ///
     /// # Errors
@@ -54,10 +54,10 @@ impl Plugin {
         engine: &Engine,
         code: Arc<PluginCode>,
         config: PluginConfig,
-        log: &Arc<dyn LogSink>,
+        services: &Services,
     ) -> Result<Self, StartError> {
         let plugin = Self::unproved(engine, code, config)?;
-        Instance::new(&plugin, log)?.start_plugin(&plugin)?;
+        Instance::new(&plugin, &services.for_proof())?.start_plugin(&plugin)?;
         Ok(plugin)
     }
 
@@ -82,6 +82,7 @@ impl Plugin {
             configuration: config.configuration.clone(),
             vm_configuration: config.vm_configuration.clone(),
             limits: config.limits,
+            permissions: config.permissions.clone(),
             policy: match code.abi() {
                 Abi::Component => AbiPolicy::COMPONENT,
                 Abi::Legacy(_) => AbiPolicy::LEGACY,
@@ -205,8 +206,9 @@ fn vm_key(code: &PluginCode, config: &PluginConfig) -> [u8; 32] {
         }
     }
     let rest = format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         config.limits,
+        config.permissions,
         config.resources,
         config.failure,
         config.instances,
@@ -235,7 +237,7 @@ mod tests {
             ..EngineSettings::default()
         })
         .unwrap();
-        let log: Arc<dyn LogSink> = Arc::new(MemorySink::default());
+        let services = Services::from(Arc::new(MemorySink::default()));
         let module = |extra: &str| {
             let text = format!(
                 r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_2021_04")) {extra})"#
@@ -246,7 +248,7 @@ mod tests {
         let key = |code: &Arc<PluginCode>, change: fn(&mut PluginConfig)| {
             let mut config = PluginConfig::new("a");
             change(&mut config);
-            Plugin::new(&engine, Arc::clone(code), config, &log)
+            Plugin::new(&engine, Arc::clone(code), config, &services)
                 .unwrap()
                 .vm_key()
         };
@@ -256,12 +258,13 @@ mod tests {
             |config| config.root_id = "b".into(),
             |config| config.configuration = "b".into(),
         ];
-        let other: [fn(&mut PluginConfig); 8] = [
+        let other: [fn(&mut PluginConfig); 9] = [
             |config| config.vm_id = "b".into(),
             |config| config.vm_configuration = "b".into(),
             |config| config.environment = vec![("a".into(), "b".into())],
             |config| config.allowed_hostcalls = Some(["log".to_owned()].into()),
             |config| config.limits.held_body_bytes = 1,
+            |config| config.permissions.stores = wasi_common::Allowed::Only(Default::default()),
             |config| config.resources.memory_bytes = 1 << 20,
             |config| config.failure = crate::FailurePolicy::Open,
             |config| config.log_level = LogLevel::Error,
@@ -275,7 +278,7 @@ mod tests {
                 environment,
                 ..PluginConfig::new("a")
             };
-            Plugin::new(&engine, Arc::clone(&code), config, &log)
+            Plugin::new(&engine, Arc::clone(&code), config, &services)
                 .unwrap()
                 .vm_key()
         });

@@ -40,6 +40,12 @@ impl State {
             limits: StoreLimits::default(),
         }
     }
+
+    /// Whether a callback has asked for anything that the host has to carry out.
+    #[inline]
+    pub(crate) fn has_effects(&self) -> bool {
+        self.http.has_effects() || self.lifecycle.has_effects()
+    }
 }
 
 impl GuestMemoryView for State {

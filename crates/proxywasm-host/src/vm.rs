@@ -77,7 +77,6 @@ impl Host {
             },
             InstanceStrategy::FreshPerStream => self.add_vm(true),
         };
-        let log = &self.log;
         let slot = self.vms.get_mut(vm)?;
         if let Some(root) = slot.instance.as_ref().and_then(|instance| instance.root(plugin)) {
             return Some(Running {
@@ -91,7 +90,7 @@ impl Host {
         }
         let instance = match slot.instance.take() {
             Some(instance) => Ok(instance),
-            None => Instance::new(plugin, log).map(|mut instance| {
+            None => Instance::new(plugin, &self.services).map(|mut instance| {
                 if let Some(level) = self.log_level {
                     instance.state().log.set_level(level);
                 }

@@ -10,7 +10,7 @@ use crate::upstream::UpstreamTarget;
 use anyhow::Context;
 use bytes::Bytes;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use proxywasm_host::{Engine, EngineSettings, LogSink, Plugin, PluginConfig};
+use proxywasm_host::{Engine, EngineSettings, Plugin, PluginConfig, Services};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -110,7 +110,7 @@ impl Arguments {
         let options = config.log_options();
         self.start_log(&options)?;
         let engine = Engine::new(EngineSettings::default())?;
-        let settings = config.build(&engine, &start_sink(&options))?;
+        let settings = config.build(&engine, &start_services(&options))?;
         serve(settings, &options)
     }
 
@@ -118,7 +118,8 @@ impl Arguments {
         let options = LogOptions::default();
         self.start_log(&options)?;
         let engine = Engine::new(EngineSettings::default())?;
-        let plugins = arguments.plugins(&engine, &start_sink(&options))?;
+        let services = start_services(&options);
+        let plugins = arguments.plugins(&engine, &services)?;
         let listener = ListenerSettings {
             upstream: arguments.upstream.clone(),
             ..ListenerSettings::new(arguments.listen, AcceptMode::PerWorker, plugins)
@@ -129,6 +130,7 @@ impl Arguments {
                 workers,
                 listeners: vec![listener],
                 engine,
+                services,
             },
             &options,
         )
@@ -148,7 +150,7 @@ impl Arguments {
 // === impl RunArguments ===
 
 impl RunArguments {
-    fn plugins(&self, engine: &Engine, log: &Arc<dyn LogSink>) -> anyhow::Result<Vec<Plugin>> {
+    fn plugins(&self, engine: &Engine, services: &Services) -> anyhow::Result<Vec<Plugin>> {
         for (given, option) in [
             (&self.config, "--config"),
             (&self.name, "--name"),
@@ -179,7 +181,7 @@ impl RunArguments {
                 engine,
                 settings::load_code(engine, path)?,
                 config,
-                log,
+                services,
             )?);
         }
         Ok(plugins)
@@ -197,9 +199,9 @@ fn configuration(argument: &str) -> anyhow::Result<Bytes> {
     }
 }
 
-/// The log of the throw-away instances that plugins are proved on.
-fn start_sink(options: &LogOptions) -> Arc<dyn LogSink> {
-    Arc::new(RateLimited::tracing(options))
+/// What plugins reach; each worker puts a log of its own in the place of this one.
+fn start_services(options: &LogOptions) -> Services {
+    Services::new(Arc::new(RateLimited::tracing(options)))
 }
 
 /// Runs until a signal comes.

@@ -13,13 +13,16 @@
 //! A runner without plugins before the built-in echo, on a port that the system chooses:
 //!
 //! ```
+//! use proxywasm_host::{Services, TracingSink};
 //! use proxywasm_runner::{AcceptMode, ListenerSettings, LogOptions, Runner, Settings};
 //! use std::io::{Read, Write};
 //! use std::num::NonZeroUsize;
+//! use std::sync::Arc;
 //!
 //! let engine = proxywasm_host::Engine::new(Default::default())?;
 //! let listener = ListenerSettings::new("127.0.0.1:0".parse()?, AcceptMode::PerWorker, Vec::new());
-//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], engine };
+//! let services = Services::new(Arc::new(TracingSink));
+//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], engine, services };
 //! let runner = Runner::start(settings, &LogOptions::default())?;
 //!
 //! let mut client = std::net::TcpStream::connect(runner.addresses()[0])?;

@@ -8,7 +8,7 @@ use crate::settings::{AcceptMode, ListenerSettings, Settings};
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::upstream::Upstream;
 use crate::worker::Worker;
-use proxywasm_host::{Engine, LogSink};
+use proxywasm_host::{Engine, Services};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -67,7 +67,7 @@ struct WorkerStart {
     sockets: Vec<(usize, TcpListener)>,
     handovers: mpsc::UnboundedReceiver<Handover>,
     load: Arc<AtomicUsize>,
-    log: Arc<dyn LogSink>,
+    services: Services,
     shutdown: Shutdown,
 }
 
@@ -118,7 +118,10 @@ impl Runner {
                 sockets,
                 handovers,
                 load,
-                log: Arc::new(RateLimited::tracing(log)),
+                services: Services {
+                    log: Arc::new(RateLimited::tracing(log)),
+                    ..settings.services.clone()
+                },
                 shutdown: shutdown.clone(),
             };
             runner.spawn(format!("worker-{number}"), move || {
@@ -201,11 +204,11 @@ fn work(runtime: &LocalRuntime, start: WorkerStart) {
         sockets,
         mut handovers,
         load,
-        log,
+        services,
         mut shutdown,
     } = start;
     runtime.block_on(async {
-        let worker = Worker::new(log);
+        let worker = Worker::new(services);
         worker.spawn_tasks();
         let routes: Vec<Rc<Route>> = listeners
             .iter()

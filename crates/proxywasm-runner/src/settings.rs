@@ -1,7 +1,7 @@
 //! What a runner is made of: validated, compiled, ready to be bound.
 
 use crate::upstream::UpstreamTarget;
-use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode};
+use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode, Services};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,8 @@ pub struct Settings {
     pub listeners: Vec<ListenerSettings>,
     /// The engine that the plugins were compiled with.
     pub engine: Engine,
+    /// What plugins reach, the same for all workers; but for the log, of which each worker has its own.
+    pub services: Services,
 }
 
 /// One address to listen on.

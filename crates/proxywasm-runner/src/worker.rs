@@ -5,10 +5,9 @@
 //! a destructor only leaves its id; a task of the worker makes its last callbacks.
 
 use crate::driver::Exchange;
-use proxywasm_host::{FilterChain, Host, LogSink, PropertySource, StreamId};
+use proxywasm_host::{FilterChain, Host, PropertySource, Services, StreamId};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Notify;
 
@@ -27,9 +26,9 @@ pub(crate) struct Worker {
 // === impl Worker ===
 
 impl Worker {
-    pub(crate) fn new(log: Arc<dyn LogSink>) -> Rc<Self> {
+    pub(crate) fn new(services: Services) -> Rc<Self> {
         Rc::new(Self {
-            host: RefCell::new(Host::new(log)),
+            host: RefCell::new(Host::new(services)),
             exchanges: RefCell::default(),
             ended: RefCell::default(),
             has_ended: Notify::new(),

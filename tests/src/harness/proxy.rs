@@ -1,7 +1,9 @@
 //! A runner in this process.
 
 use crate::guests;
-use proxywasm_host::{Engine, EngineSettings, LogSink, MemorySink, Plugin, PluginCode, PluginConfig};
+use proxywasm_host::{
+    Engine, EngineSettings, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
+};
 use proxywasm_runner::{
     AcceptMode, HttpTarget, ListenerSettings, LogOptions, Runner, Settings, UpstreamTarget,
 };
@@ -19,6 +21,7 @@ pub struct Proxy {
 /// A proxy to be.
 pub struct ProxyBuilder {
     plugins: Vec<Plugin>,
+    services: Services,
     upstream: UpstreamTarget,
     accept: AcceptMode,
     workers: usize,
@@ -28,6 +31,7 @@ pub struct ProxyBuilder {
 pub fn proxy() -> ProxyBuilder {
     ProxyBuilder {
         plugins: Vec::new(),
+        services: Services::new(Arc::new(TracingSink)),
         upstream: UpstreamTarget::Echo,
         accept: AcceptMode::PerWorker,
         workers: 1,
@@ -58,8 +62,11 @@ impl ProxyBuilder {
     /// It does not start.
     pub fn plugin(mut self, code: Arc<PluginCode>, config: PluginConfig) -> Self {
         let log = Arc::new(MemorySink::default());
-        let sink = Arc::clone(&log) as Arc<dyn LogSink>;
-        let plugin = Plugin::new(engine(), code, config, &sink);
+        let services = Services {
+            log: Arc::clone(&log) as _,
+            ..self.services.clone()
+        };
+        let plugin = Plugin::new(engine(), code, config, &services);
         self.plugins
             .push(plugin.unwrap_or_else(|error| panic!("{error}; it logged {:?}", log.take())));
         self
@@ -74,6 +81,12 @@ impl ProxyBuilder {
             .load(wasm)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         self.plugin(code, PluginConfig::new(name))
+    }
+
+    /// Lets plugins reach these services; to be called before plugins are added.
+    pub fn services(mut self, services: Services) -> Self {
+        self.services = services;
+        self
     }
 
     /// Sends requests to a server.
@@ -118,6 +131,7 @@ impl ProxyBuilder {
             workers: NonZeroUsize::new(self.workers).unwrap(),
             listeners: vec![listener],
             engine: engine().clone(),
+            services: self.services,
         };
         Proxy {
             runner: Runner::start(settings, &LogOptions::default()).unwrap(),

@@ -71,12 +71,12 @@ fn plugins_that_behave_alike_share_an_instance() {
     let guest = component(&[("rqh", COUNTING)], "");
     let mut bench = Bench::new(std::slice::from_ref(&guest));
     let code = Arc::clone(bench.chain.plugins()[0].code());
-    let log: Arc<dyn proxywasm_host::LogSink> = Arc::clone(&bench.log) as _;
+    let services = proxywasm_host::Services::from(Arc::clone(&bench.log));
     let plugin = |change: fn(&mut PluginConfig)| {
         let mut config = PluginConfig::new("other");
         config.log_level = proxywasm_host::LogLevel::Trace;
         change(&mut config);
-        Plugin::new(&bench.engine, Arc::clone(&code), config, &log).unwrap()
+        Plugin::new(&bench.engine, Arc::clone(&code), config, &services).unwrap()
     };
     let same = FilterChain::new(vec![plugin(|config| config.configuration = "another".into())]);
     let apart = FilterChain::new(vec![plugin(|config| config.vm_id = "apart".into())]);

@@ -36,17 +36,17 @@ impl Bench {
     pub(crate) fn of_modules(modules: &[Vec<u8>], change: impl Fn(&mut PluginConfig)) -> Self {
         let engine = Engine::new(EngineSettings::default()).unwrap();
         let log = Arc::new(MemorySink::default());
-        let sink = Arc::clone(&log) as Arc<dyn LogSink>;
+        let services = Services::from(Arc::clone(&log));
         let plugins = modules.iter().enumerate().map(|(index, module)| {
             let mut config = PluginConfig::new(format!("p{index}"));
             config.log_level = LogLevel::Trace;
             change(&mut config);
-            Plugin::new(&engine, engine.load(module).unwrap(), config, &sink).unwrap()
+            Plugin::new(&engine, engine.load(module).unwrap(), config, &services).unwrap()
         });
         let chain = FilterChain::new(plugins.collect());
         log.take();
         Self {
-            host: Host::new(sink),
+            host: Host::new(services),
             chain,
             log,
             engine,

@@ -234,10 +234,10 @@ fn reload_waits_for_its_back_off() {
 
 #[test]
 fn a_plugin_that_does_not_start() {
-    use proxywasm_host::{Engine, EngineSettings, LogSink, MemorySink, Plugin, PluginConfig, StartError};
+    use proxywasm_host::{Engine, EngineSettings, MemorySink, Plugin, PluginConfig, Services, StartError};
     use std::sync::Arc;
     let engine = Engine::new(EngineSettings::default()).unwrap();
-    let log: Arc<dyn LogSink> = Arc::new(MemorySink::default());
+    let services = Services::from(Arc::new(MemorySink::default()));
     let start = |body: &str| {
         let extra = format!(r#"(func (export "proxy_on_plugin_start") (param i32 i32) (result i32) {body})"#);
         let code = engine
@@ -245,7 +245,7 @@ fn a_plugin_that_does_not_start() {
             .unwrap();
         let mut config = PluginConfig::new("sick");
         config.resources.start_time = Duration::from_millis(30);
-        Plugin::new(&engine, code, config, &log).unwrap_err()
+        Plugin::new(&engine, code, config, &services).unwrap_err()
     };
     assert!(matches!(start("(i32.const 0)"), StartError::Refused { .. }));
     assert!(matches!(start("(unreachable)"), StartError::Trap { .. }));

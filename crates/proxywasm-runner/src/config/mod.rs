@@ -25,6 +25,7 @@
 //!     vm_id: ""                  # plugins with one vm_id and otherwise equal settings share an instance
 //!     environment: { KEY: value }   # what the plugin reads through WASI; default: nothing
 //!     allowed_hostcalls: [log]   # default: all
+//!     allowed_upstreams: [auth]  # that its own calls may go to; default: all; likewise allowed_stores, allowed_queues, allowed_functions
 //!     callbacks_off: [response_body]   # callbacks not to call although exported: (request|response)_(headers|body|trailers|metadata)
 //!     log_level: info            # trace, debug, info, warn, error, critical
 //!     failure: closed            # when its instance fails: closed (503), open (go on without) or reload (503, restart no sooner than a second)
@@ -39,6 +40,8 @@
 //!       header_bytes: 1 MiB      # of all keys and values in a map
 //!       properties: 256 KiB      # of all properties it set
 //!       handles: 4096            # of each kind
+//!       callouts: 1024           # that have not ended
+//!       callout: 4 MiB           # held of one callout: of the body of an answer, of a gRPC message, of what waits to be sent
 //!       memory: 256 MiB          # of its instance
 //!       table_elements: 100000   # of its instance
 //!     deadlines:
@@ -57,8 +60,7 @@ use crate::log::LogOptions;
 use crate::settings::{ListenerSettings, Settings};
 use listener::ListenerEntry;
 use plugin::PluginEntry;
-use proxywasm_host::LogSink;
-use proxywasm_host::{Engine, Plugin};
+use proxywasm_host::{Engine, Plugin, Services};
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::HashMap;
@@ -137,7 +139,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// A plugin's file cannot be read, is no plugin that this host runs, or does not start.
-    pub fn build(&self, engine: &Engine, log: &Arc<dyn LogSink>) -> Result<Settings, Diagnostic> {
+    pub fn build(&self, engine: &Engine, services: &Services) -> Result<Settings, Diagnostic> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let mut codes = HashMap::new();
         let mut plugins: HashMap<&str, Plugin> = HashMap::new();
@@ -155,7 +157,7 @@ impl ConfigFile {
             let config = entry
                 .to_config()
                 .map_err(|(location, message)| self.at(location, message))?;
-            let plugin = Plugin::new(engine, code, config, log)
+            let plugin = Plugin::new(engine, code, config, services)
                 .map_err(|error| self.at(entry.name.referenced, error.to_string()))?;
             plugins.insert(&entry.name.value, plugin);
         }
@@ -174,6 +176,7 @@ impl ConfigFile {
             workers: self.root.workers.unwrap_or_else(crate::settings::default_workers),
             listeners: listeners.collect(),
             engine: engine.clone(),
+            services: services.clone(),
         })
     }
 

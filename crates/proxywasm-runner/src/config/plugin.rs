@@ -5,12 +5,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use proxywasm_host::{
-    Direction, FailurePolicy, HeadersPause, InstanceStrategy, Limits, LogLevel, MapLimits, Part, Phase,
-    PluginConfig, Resources,
+    Allowed, Direction, FailurePolicy, HeadersPause, InstanceStrategy, Limits, LogLevel, MapLimits, Part,
+    Permissions, Phase, PluginConfig, Resources,
 };
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// One entry of `plugins`.
@@ -29,6 +29,10 @@ pub(super) struct PluginEntry {
     #[serde(default)]
     environment: BTreeMap<String, String>,
     allowed_hostcalls: Option<Vec<String>>,
+    allowed_upstreams: Option<BTreeSet<String>>,
+    allowed_stores: Option<BTreeSet<String>>,
+    allowed_queues: Option<BTreeSet<String>>,
+    allowed_functions: Option<BTreeSet<String>>,
     #[serde(default)]
     callbacks_off: Vec<PhaseEntry>,
     #[serde(default)]
@@ -105,6 +109,8 @@ struct LimitsEntry {
     header_bytes: Option<Size>,
     properties: Option<Size>,
     handles: Option<usize>,
+    callouts: Option<usize>,
+    callout: Option<Size>,
     memory: Option<Size>,
     table_elements: Option<usize>,
 }
@@ -137,6 +143,12 @@ impl PluginEntry {
                 .map(|phase| Phase::from(*phase))
                 .collect(),
             limits: self.limits.limits(),
+            permissions: Permissions {
+                upstreams: allowed(self.allowed_upstreams.as_ref()),
+                stores: allowed(self.allowed_stores.as_ref()),
+                queues: allowed(self.allowed_queues.as_ref()),
+                functions: allowed(self.allowed_functions.as_ref()),
+            },
             resources: self.resources(),
             failure: self.failure.into(),
             instances: self.instances.into(),
@@ -177,6 +189,10 @@ impl PluginEntry {
     }
 }
 
+fn allowed(names: Option<&BTreeSet<String>>) -> Allowed {
+    names.map_or(Allowed::All, |names| Allowed::Only(names.clone()))
+}
+
 /// Text as it is, nothing for null, compact JSON for all else.
 fn text_or_json(value: Option<&serde_json::Value>) -> Bytes {
     match value {
@@ -202,6 +218,8 @@ impl LimitsEntry {
             argument_bytes: size(self.argument, default.argument_bytes),
             property_bytes: size(self.properties, default.property_bytes),
             handles: self.handles.unwrap_or(default.handles),
+            callouts: self.callouts.unwrap_or(default.callouts),
+            callout_bytes: size(self.callout, default.callout_bytes),
         }
     }
 }

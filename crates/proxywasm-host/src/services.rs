@@ -1,0 +1,49 @@
+//! What the host's plugins reach beyond their streams: the log, and the backends of the components.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use wasi_common::Upstreams;
+use wasi_log::LogSink;
+
+/// What plugins reach beyond their streams. Clones share it: a program makes one and gives it to all its hosts, so that its
+/// workers see the same stores, queues and metrics.
+#[derive(Clone)]
+pub struct Services {
+    /// Where log messages go.
+    pub log: Arc<dyn LogSink>,
+    /// The upstreams that calls of plugins can go to. None by default.
+    pub upstreams: Arc<dyn Upstreams>,
+}
+
+// === impl Services ===
+
+impl Services {
+    /// A log, no upstreams, and backends of this process that nobody else shares.
+    pub fn new(log: Arc<dyn LogSink>) -> Self {
+        Self {
+            log,
+            upstreams: Arc::new(BTreeSet::new()),
+        }
+    }
+
+    /// The same services for an instance that is only to prove itself: it sees the names that there are, and changes nothing that
+    /// others see.
+    pub(crate) fn for_proof(&self) -> Self {
+        Self {
+            upstreams: Arc::clone(&self.upstreams),
+            ..Self::new(Arc::clone(&self.log))
+        }
+    }
+}
+
+impl<L: LogSink + 'static> From<Arc<L>> for Services {
+    fn from(log: Arc<L>) -> Self {
+        Self::new(log)
+    }
+}
+
+impl From<Arc<dyn LogSink>> for Services {
+    fn from(log: Arc<dyn LogSink>) -> Self {
+        Self::new(log)
+    }
+}
