@@ -17,6 +17,8 @@ pub struct AbiPolicy {
     pub close_ended: Misuse,
     /// Whether a plugin's own local response comes by its response callbacks, as hosts of the older ABIs have it.
     pub visits_own_response: bool,
+    /// Which queues a plugin can name by id.
+    pub queue_ids: QueueIds,
 }
 
 /// How a call that has nothing to act on is answered.
@@ -46,6 +48,15 @@ pub enum InvalidStatus {
     Replace,
 }
 
+/// Which queues a plugin can name by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QueueIds {
+    /// Those that it has opened.
+    Opened,
+    /// Every queue of the process: with the older ABIs plugins hand ids to each other.
+    Process,
+}
+
 // === impl AbiPolicy ===
 
 impl AbiPolicy {
@@ -57,6 +68,7 @@ impl AbiPolicy {
         invalid_status: InvalidStatus::Refuse,
         close_ended: Misuse::Refuse,
         visits_own_response: false,
+        queue_ids: QueueIds::Opened,
     };
 
     /// ABI 0.1.0, 0.2.0 and 0.2.1.
@@ -67,6 +79,7 @@ impl AbiPolicy {
         invalid_status: InvalidStatus::Replace,
         close_ended: Misuse::Ignore,
         visits_own_response: true,
+        queue_ids: QueueIds::Process,
     };
 }
 

@@ -1,21 +1,23 @@
-//! The interface `wasi-queue` of the Proxy-Wasm talk of April 2021: queues that plugins share.
-//!
-//! Today this crate holds the interface and no implementation. Everything in [`bindings`] is generated from
-//! `witx/wasi_queue.witx`: the types, the trait [`WasiQueue`](bindings::wasi_queue::WasiQueue) with one function for each hostcall, the
-//! linker glue [`add_to_linker`], the typed [`Callbacks`](bindings::Callbacks) of a plugin.
-//! A host that wants to offer `wasi-queue` implements the trait. `proxywasm-host` does not offer it yet.
-//!
-//! # Example
-//!
-//! ```
-//! use wasi_queue::bindings;
-//!
-//! assert_eq!(bindings::MODULE, "wasi-queue");
-//! assert!(bindings::HOSTCALLS.contains(&"open_shared_queue"));
-//! assert!(bindings::CALLBACKS.contains(&"proxy_on_shared_queue_ready"));
-//! ```
+//! `wasi-queue`: queues that plugins share, as seed page "wasi-queue" of the Proxy-Wasm talk of April 2021 has them.
 #![forbid(unsafe_code)]
 
+pub mod backend;
 pub mod bindings;
+pub mod callbacks;
+pub mod core;
+pub mod hostcalls;
+pub mod local;
+pub mod mailbox;
 
-pub use bindings::add_to_linker;
+pub use self::core::Queues;
+pub use backend::{InProcessQueues, Item, Queue, QueueBackend, QueueError, QueueSettings};
+pub use bindings::{Callbacks, add_to_linker};
+pub use callbacks::QueueCallbacks;
+pub use local::{Bounds, Consumer, LocalQueue, Subscription};
+pub use mailbox::{Mailbox, Notification, Recipient};
+
+/// Store data that holds the queues of its instance.
+pub trait QueueView: wasi_common::CommonView {
+    /// The shared state and the queues.
+    fn queues(&mut self) -> (&mut wasi_common::Common, &mut Queues);
+}
