@@ -86,6 +86,9 @@ struct RunArguments {
     /// Threads that serve; by default as many as the machine lets this process use
     #[arg(long)]
     workers: Option<NonZeroUsize>,
+    /// Where operators ask and change the log level; by default nowhere
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin: Option<SocketAddr>,
 }
 
 // === impl Arguments ===
@@ -131,6 +134,7 @@ impl Arguments {
                 listeners: vec![listener],
                 engine,
                 services,
+                admin: arguments.admin,
             },
             &options,
         )
@@ -212,7 +216,7 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     let runner = Runner::start(settings, options)?;
-    announce(runner.addresses(), &listeners, workers);
+    announce(&runner, &listeners, workers);
     let signal = runtime.block_on(shutdown::signalled())?;
     tracing::info!("{signal}: stopping");
     runner.shut_down();
@@ -221,9 +225,9 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
 }
 
 /// Tells what serves where, on standard output whatever the log filter is.
-fn announce(addresses: &[SocketAddr], listeners: &[ListenerSettings], workers: NonZeroUsize) {
+fn announce(runner: &Runner, listeners: &[ListenerSettings], workers: NonZeroUsize) {
     let mut out = std::io::stdout().lock();
-    for (address, listener) in addresses.iter().zip(listeners) {
+    for (address, listener) in runner.addresses().iter().zip(listeners) {
         // Nobody may be reading.
         let _ = writeln!(
             out,
@@ -236,6 +240,9 @@ fn announce(addresses: &[SocketAddr], listeners: &[ListenerSettings], workers: N
         if listener.chain.plugins().is_empty() {
             let _ = writeln!(out, "  no plugins");
         }
+    }
+    if let Some(address) = runner.admin_address() {
+        let _ = writeln!(out, "admin on http://{address}");
     }
     let _ = out.flush();
 }

@@ -22,7 +22,7 @@
 //! let engine = proxywasm_host::Engine::new(Default::default())?;
 //! let listener = ListenerSettings::new("127.0.0.1:0".parse()?, AcceptMode::PerWorker, Vec::new());
 //! let services = Services::new(Arc::new(TracingSink));
-//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], engine, services };
+//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], engine, services, admin: None };
 //! let runner = Runner::start(settings, &LogOptions::default())?;
 //!
 //! let mut client = std::net::TcpStream::connect(runner.addresses()[0])?;
@@ -36,6 +36,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod admin;
 pub mod cli;
 pub mod config;
 mod driver;
@@ -51,6 +52,7 @@ mod shutdown;
 mod upstream;
 mod worker;
 
+pub use admin::DEFAULT_ADMIN_ADDRESS;
 pub use listen::ListenError;
 pub use log::{LogOptions, RateLimited, parse_filter};
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};

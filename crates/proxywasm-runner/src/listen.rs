@@ -43,6 +43,12 @@ impl Sockets {
     }
 }
 
+/// Binds the admin address. Returns it with the port that was chosen.
+pub(crate) fn bind_admin(address: SocketAddr) -> Result<(SocketAddr, TcpListener), ListenError> {
+    let bound = bind_one(address, false).and_then(|socket| Ok((socket.local_addr()?, socket)));
+    bound.map_err(|error| ListenError { address, error })
+}
+
 fn bind(address: SocketAddr, count: usize) -> io::Result<Sockets> {
     if count > 1 {
         // Two processes could share a port without knowing. A plain socket shares with nobody, so it finds out.

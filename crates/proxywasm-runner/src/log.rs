@@ -3,7 +3,7 @@
 use proxywasm_host::{LogLevel, LogSink};
 use std::collections::HashMap;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -34,6 +34,12 @@ struct Bucket {
     dropped: u64,
 }
 
+/// The target under which messages of plugins are logged.
+const PLUGIN_TARGET: &str = "proxywasm::plugin";
+
+/// Changes the level of [`PLUGIN_TARGET`] in the log's filter.
+static PLUGIN_LEVEL: OnceLock<Box<dyn Fn(&str) + Send + Sync>> = OnceLock::new();
+
 // === impl LogOptions ===
 
 impl Default for LogOptions {
@@ -58,14 +64,39 @@ pub fn parse_filter(filter: &str) -> Result<EnvFilter, ParseError> {
 /// # Errors
 /// The filter is none.
 pub(crate) fn start(filter: &str) -> Result<(), ParseError> {
-    let subscriber = tracing_subscriber::fmt()
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(parse_filter(filter)?)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
-        .finish();
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
     // A test, or a program that embeds the runner, may have set one before.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(builder.finish()).is_ok() {
+        let base = filter.to_owned();
+        let _ = PLUGIN_LEVEL.set(Box::new(move |level| {
+            // What comes later in a filter goes before what is as specific.
+            let filter = parse_filter(&format!("{base},{PLUGIN_TARGET}={level}"));
+            if let Err(error) = filter.map(|filter| handle.reload(filter)) {
+                tracing::error!(%error, "the log filter cannot be changed");
+            }
+        }));
+    }
     Ok(())
+}
+
+/// Lets messages of plugins of this level and above pass the log's filter, whatever it said of them. Does nothing where the log was not
+/// started by [`start`].
+pub(crate) fn set_plugin_level(level: LogLevel) {
+    let level = match level {
+        LogLevel::Trace => "trace",
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error | LogLevel::Critical => "error",
+    };
+    if let Some(set) = PLUGIN_LEVEL.get() {
+        set(level);
+    }
 }
 
 // === impl RateLimited ===

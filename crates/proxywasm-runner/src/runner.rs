@@ -1,7 +1,8 @@
 //! The threads of a runner.
 
+use crate::admin::{self, Overrides};
 use crate::driver::Route;
-use crate::listen::{ListenError, Sockets};
+use crate::listen::{self, ListenError, Sockets};
 use crate::log::{LogOptions, RateLimited};
 use crate::server::{self, Connections};
 use crate::settings::{AcceptMode, ListenerSettings, Settings};
@@ -18,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::{Builder, LocalRuntime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How long requests may go on after a shutdown was asked for.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -29,6 +30,7 @@ const PLUGIN_GRACE: Duration = Duration::from_secs(2);
 /// A running proxy: threads that accept and serve. Stops when dropped.
 pub struct Runner {
     addresses: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
     trigger: Trigger,
     threads: Vec<JoinHandle<()>>,
     /// Keeps the time of running plugins; they outlive no runner.
@@ -68,6 +70,7 @@ struct WorkerStart {
     handovers: mpsc::UnboundedReceiver<Handover>,
     load: Arc<AtomicUsize>,
     services: Services,
+    overrides: watch::Receiver<Overrides>,
     shutdown: Shutdown,
 }
 
@@ -84,10 +87,13 @@ impl Runner {
         for listener in &settings.listeners {
             bound.push(Sockets::bind(listener, workers)?);
         }
+        let admin = settings.admin.map(listen::bind_admin).transpose()?;
         let (trigger, shutdown) = shutdown::channel();
+        let (overrides, overridden) = watch::channel(Overrides::default());
         let addresses = bound.iter().map(|sockets| sockets.address).collect();
         let mut runner = Self {
             addresses,
+            admin: admin.as_ref().map(|(address, _)| *address),
             trigger,
             threads: Vec::new(),
             _engine: settings.engine,
@@ -122,6 +128,7 @@ impl Runner {
                     log: Arc::new(RateLimited::tracing(log)),
                     ..settings.services.clone()
                 },
+                overrides: overridden.clone(),
                 shutdown: shutdown.clone(),
             };
             runner.spawn(format!("worker-{number}"), move || {
@@ -138,12 +145,26 @@ impl Runner {
                 Ok(move || runtime.block_on(hand_over(listener, socket, targets, shutdown)))
             })?;
         }
+        if let Some((_, socket)) = admin {
+            let shutdown = shutdown.clone();
+            runner.spawn("admin".to_owned(), move || {
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(Default::default())?;
+                Ok(move || runtime.block_on(admin::serve(socket, overrides, shutdown)))
+            })?;
+        }
         Ok(runner)
     }
 
     /// The addresses it listens on, in the order of the listeners, with the ports that were chosen.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The admin address, if there is one, with the port that was chosen.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Stops: no new connections, requests that are under way get [`SHUTDOWN_GRACE`] to end, then plugins end. Returns when all is
@@ -205,11 +226,12 @@ fn work(runtime: &LocalRuntime, start: WorkerStart) {
         mut handovers,
         load,
         services,
+        overrides,
         mut shutdown,
     } = start;
     runtime.block_on(async {
         let worker = Worker::new(services);
-        worker.spawn_tasks();
+        worker.spawn_tasks(overrides);
         let routes: Vec<Rc<Route>> = listeners
             .iter()
             .map(|listener| {

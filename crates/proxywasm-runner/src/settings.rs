@@ -18,6 +18,8 @@ pub struct Settings {
     pub engine: Engine,
     /// What plugins reach, the same for all workers; but for the log, of which each worker has its own.
     pub services: Services,
+    /// The address for operators, if there is to be one; port 0 takes any that is free.
+    pub admin: Option<SocketAddr>,
 }
 
 /// One address to listen on.

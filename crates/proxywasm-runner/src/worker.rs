@@ -4,12 +4,13 @@
 //! exchanges it concerns and their tasks are woken. A turn never awaits, so the borrow of the host never crosses one. What ends in
 //! a destructor only leaves its id; a task of the worker makes its last callbacks.
 
+use crate::admin::Overrides;
 use crate::driver::Exchange;
 use proxywasm_host::{FilterChain, Host, PropertySource, Services, StreamId};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// The plugin instances of one thread.
 pub(crate) struct Worker {
@@ -38,7 +39,7 @@ impl Worker {
     }
 
     /// The tasks of the worker; to be spawned on its runtime.
-    pub(crate) fn spawn_tasks(self: &Rc<Self>) {
+    pub(crate) fn spawn_tasks(self: &Rc<Self>, mut overrides: watch::Receiver<Overrides>) {
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move {
             loop {
@@ -48,6 +49,18 @@ impl Worker {
         });
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move { worker.keep_deadlines().await });
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            // An error says that the runner stops.
+            while overrides.changed().await.is_ok() {
+                let Overrides { log_level } = *overrides.borrow_and_update();
+                if let Some(level) = log_level {
+                    let mut host = worker.host.borrow_mut();
+                    host.set_log_level(level);
+                    worker.settle(&mut host);
+                }
+            }
+        });
     }
 
     /// Opens a stream.

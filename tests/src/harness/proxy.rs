@@ -25,6 +25,7 @@ pub struct ProxyBuilder {
     upstream: UpstreamTarget,
     accept: AcceptMode,
     workers: usize,
+    admin: bool,
 }
 
 /// A proxy with one worker and no plugins, before the built-in echo.
@@ -35,6 +36,7 @@ pub fn proxy() -> ProxyBuilder {
         upstream: UpstreamTarget::Echo,
         accept: AcceptMode::PerWorker,
         workers: 1,
+        admin: false,
     }
 }
 
@@ -111,6 +113,12 @@ impl ProxyBuilder {
         self
     }
 
+    /// Has an admin address.
+    pub fn admin(mut self) -> Self {
+        self.admin = true;
+        self
+    }
+
     /// Takes connections from one acceptor.
     pub fn one_acceptor(mut self) -> Self {
         self.accept = AcceptMode::OneAcceptor;
@@ -132,6 +140,7 @@ impl ProxyBuilder {
             listeners: vec![listener],
             engine: engine().clone(),
             services: self.services,
+            admin: self.admin.then_some(any),
         };
         Proxy {
             runner: Runner::start(settings, &LogOptions::default()).unwrap(),
@@ -142,6 +151,11 @@ impl ProxyBuilder {
 // === impl Proxy ===
 
 impl Proxy {
+    /// Its admin address, if it was asked for one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.runner.admin_address()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.runner.addresses()[0]

@@ -7,6 +7,9 @@
 //!   filter: info                 # as the environment variable RUST_LOG, which comes first; `--log` comes before both
 //!   plugin_messages: 100         # a second, for each plugin and worker; what is more is dropped and counted; 0 for no limit
 //!
+//! admin:                         # for operators: log level, metrics; without this entry there is none
+//!   address: 127.0.0.1:9901      # the default; everyone who reaches it may use it
+//!
 //! listeners:
 //!   - address: 127.0.0.1:8080    # required
 //!     accept: per_worker         # per_worker (SO_REUSEPORT) or one_acceptor (hands to the least loaded worker)
@@ -49,6 +52,7 @@
 //!       start: 10s               # processor time of its start
 //! ```
 
+mod admin;
 mod diagnostic;
 mod listener;
 mod plugin;
@@ -58,6 +62,7 @@ pub use diagnostic::Diagnostic;
 
 use crate::log::LogOptions;
 use crate::settings::{ListenerSettings, Settings};
+use admin::AdminEntry;
 use listener::ListenerEntry;
 use plugin::PluginEntry;
 use proxywasm_host::{Engine, Plugin, Services};
@@ -85,6 +90,7 @@ struct Root {
     listeners: Spanned<Vec<ListenerEntry>>,
     #[serde(default)]
     plugins: Vec<PluginEntry>,
+    admin: Option<AdminEntry>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -177,6 +183,7 @@ impl ConfigFile {
             listeners: listeners.collect(),
             engine: engine.clone(),
             services: services.clone(),
+            admin: self.root.admin.as_ref().map(AdminEntry::address),
         })
     }
 
