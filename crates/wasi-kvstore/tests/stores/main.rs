@@ -1,0 +1,5 @@
+//! The backends, each of which has to pass the same suite.
+#![cfg(test)]
+
+mod in_process;
+mod suite;
