@@ -451,8 +451,8 @@ void proxy_on_context_finalize(proxywasm_context_id_t context_id);
 /* ---- wasi-bytestream ---- */
 
 /*
- * Lets data from the downstream flow again after `pause`. It takes effect when the callback that is running has
- * returned; called inside the callback that then returns `pause`, it cancels that pause.
+ * Lets data from the downstream that a pause or a wait holds flow again. It takes effect when the callback that
+ * is running has returned; called inside the callback that then returns `pause`, it cancels that pause.
  *
  * Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
  * (not a TCP stream, not paused, or this side is closed).
@@ -466,8 +466,8 @@ PROXYWASM_IMPORT("wasi-bytestream", "resume_downstream")
 proxywasm_status_t proxywasm_bytestream_resume_downstream(proxywasm_context_id_t context_id);
 
 /*
- * Lets data from the upstream flow again after `pause`. It takes effect when the callback that is running has
- * returned; called inside the callback that then returns `pause`, it cancels that pause.
+ * Lets data from the upstream that a pause or a wait holds flow again. It takes effect when the callback that is
+ * running has returned; called inside the callback that then returns `pause`, it cancels that pause.
  *
  * Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
  * (not a TCP stream, not paused, or this side is closed).
@@ -481,8 +481,9 @@ PROXYWASM_IMPORT("wasi-bytestream", "resume_upstream")
 proxywasm_status_t proxywasm_bytestream_resume_upstream(proxywasm_context_id_t context_id);
 
 /*
- * Closes the connection to the downstream, after what was forwarded to it has been written. It takes effect when
- * the callback that is running has returned.
+ * Closes the connection to the downstream, after what was forwarded to it has been written. A stream needs both
+ * its connections, so the one to the upstream is closed likewise. What this plugin still holds goes no further.
+ * It takes effect when the callback that is running has returned, after the action of that callback.
  *
  * Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
  * (not a TCP stream, or already closed).
@@ -496,8 +497,9 @@ PROXYWASM_IMPORT("wasi-bytestream", "close_downstream")
 proxywasm_status_t proxywasm_bytestream_close_downstream(proxywasm_context_id_t context_id);
 
 /*
- * Closes the connection to the upstream, after what was forwarded to it has been written. It takes effect when
- * the callback that is running has returned.
+ * Closes the connection to the upstream, after what was forwarded to it has been written. A stream needs both
+ * its connections, so the one to the downstream is closed likewise. What this plugin still holds goes no
+ * further. It takes effect when the callback that is running has returned, after the action of that callback.
  *
  * Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
  * (not a TCP stream, or already closed).
@@ -541,7 +543,8 @@ PROXYWASM_EXPORT("proxy_on_downstream_data")
 proxywasm_action_t proxy_on_downstream_data(proxywasm_context_id_t context_id, proxywasm_size_t data_size, proxywasm_boolean_t end_of_stream);
 
 /*
- * The connection to the downstream is closed.
+ * The connection to the downstream is closed, in both directions. What this plugin holds can be read, and goes
+ * no further.
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-bytestream page.
  *
@@ -570,7 +573,8 @@ PROXYWASM_EXPORT("proxy_on_upstream_data")
 proxywasm_action_t proxy_on_upstream_data(proxywasm_context_id_t context_id, proxywasm_size_t data_size, proxywasm_boolean_t end_of_stream);
 
 /*
- * The connection to the upstream is closed.
+ * The connection to the upstream is closed, in both directions. What this plugin holds can be read, and goes no
+ * further.
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-bytestream page.
  *

@@ -439,8 +439,8 @@ pub mod bytestream {
     hostcalls! {
         "wasi-bytestream";
 
-        /// Lets data from the downstream flow again after `pause`. It takes effect when the callback that is running has
-        /// returned; called inside the callback that then returns `pause`, it cancels that pause.
+        /// Lets data from the downstream that a pause or a wait holds flow again. It takes effect when the callback that
+        /// is running has returned; called inside the callback that then returns `pause`, it cancels that pause.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
         /// (not a TCP stream, not paused, or this side is closed).
@@ -451,8 +451,8 @@ pub mod bytestream {
         /// - `context_id`: The stream.
         fn resume_downstream(context_id: ContextId);
 
-        /// Lets data from the upstream flow again after `pause`. It takes effect when the callback that is running has
-        /// returned; called inside the callback that then returns `pause`, it cancels that pause.
+        /// Lets data from the upstream that a pause or a wait holds flow again. It takes effect when the callback that is
+        /// running has returned; called inside the callback that then returns `pause`, it cancels that pause.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
         /// (not a TCP stream, not paused, or this side is closed).
@@ -463,8 +463,9 @@ pub mod bytestream {
         /// - `context_id`: The stream.
         fn resume_upstream(context_id: ContextId);
 
-        /// Closes the connection to the downstream, after what was forwarded to it has been written. It takes effect when
-        /// the callback that is running has returned.
+        /// Closes the connection to the downstream, after what was forwarded to it has been written. A stream needs both
+        /// its connections, so the one to the upstream is closed likewise. What this plugin still holds goes no further.
+        /// It takes effect when the callback that is running has returned, after the action of that callback.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
         /// (not a TCP stream, or already closed).
@@ -475,8 +476,9 @@ pub mod bytestream {
         /// - `context_id`: The stream.
         fn close_downstream(context_id: ContextId);
 
-        /// Closes the connection to the upstream, after what was forwarded to it has been written. It takes effect when
-        /// the callback that is running has returned.
+        /// Closes the connection to the upstream, after what was forwarded to it has been written. A stream needs both
+        /// its connections, so the one to the downstream is closed likewise. What this plugin still holds goes no
+        /// further. It takes effect when the callback that is running has returned, after the action of that callback.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
         /// (not a TCP stream, or already closed).
@@ -512,7 +514,8 @@ pub mod bytestream {
     ///   host's buffer is full.
     pub type OnDownstreamData = extern "C" fn(context_id: ContextId, data_size: Size, end_of_stream: Boolean) -> Action;
 
-    /// `proxy_on_downstream_close`: The connection to the downstream is closed.
+    /// `proxy_on_downstream_close`: The connection to the downstream is closed, in both directions. What this plugin holds can be read, and goes
+    /// no further.
     ///
     /// Source: the Proxy-Wasm talk of April 2021, wasi-bytestream page.
     ///
@@ -535,7 +538,8 @@ pub mod bytestream {
     ///   host's buffer is full.
     pub type OnUpstreamData = extern "C" fn(context_id: ContextId, data_size: Size, end_of_stream: Boolean) -> Action;
 
-    /// `proxy_on_upstream_close`: The connection to the upstream is closed.
+    /// `proxy_on_upstream_close`: The connection to the upstream is closed, in both directions. What this plugin holds can be read, and goes no
+    /// further.
     ///
     /// Source: the Proxy-Wasm talk of April 2021, wasi-bytestream page.
     ///

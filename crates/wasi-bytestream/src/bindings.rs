@@ -131,7 +131,8 @@ pub struct Callbacks {
     /// - `end_of_stream`: True: nothing follows from this side. After `wait_for_end_or_full` false says that the
     ///   host's buffer is full.
     pub on_downstream_data: Option<wasmtime::TypedFunc<(u32, u32, u32), u32>>,
-    /// `proxy_on_downstream_close`: The connection to the downstream is closed.
+    /// `proxy_on_downstream_close`: The connection to the downstream is closed, in both directions. What this plugin holds can be read, and goes
+    /// no further.
     ///
     /// Source: the Proxy-Wasm talk of April 2021, wasi-bytestream page.
     ///
@@ -152,7 +153,8 @@ pub struct Callbacks {
     /// - `end_of_stream`: True: nothing follows from this side. After `wait_for_end_or_full` false says that the
     ///   host's buffer is full.
     pub on_upstream_data: Option<wasmtime::TypedFunc<(u32, u32, u32), u32>>,
-    /// `proxy_on_upstream_close`: The connection to the upstream is closed.
+    /// `proxy_on_upstream_close`: The connection to the upstream is closed, in both directions. What this plugin holds can be read, and goes no
+    /// further.
     ///
     /// Source: the Proxy-Wasm talk of April 2021, wasi-bytestream page.
     ///
@@ -215,8 +217,8 @@ pub mod wasi_bytestream {
     use super::types::*;
     /// Controls TCP streams. Their data is read and written with wasi-common.
     pub trait WasiBytestream {
-        /// Lets data from the downstream flow again after `pause`. It takes effect when the callback that is running has
-        /// returned; called inside the callback that then returns `pause`, it cancels that pause.
+        /// Lets data from the downstream that a pause or a wait holds flow again. It takes effect when the callback that
+        /// is running has returned; called inside the callback that then returns `pause`, it cancels that pause.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
         /// (not a TCP stream, not paused, or this side is closed).
@@ -230,8 +232,8 @@ pub mod wasi_bytestream {
             mem: &mut wiggle::GuestMemory<'_>,
             context_id: ContextId,
         ) -> Result<(), Status>;
-        /// Lets data from the upstream flow again after `pause`. It takes effect when the callback that is running has
-        /// returned; called inside the callback that then returns `pause`, it cancels that pause.
+        /// Lets data from the upstream that a pause or a wait holds flow again. It takes effect when the callback that is
+        /// running has returned; called inside the callback that then returns `pause`, it cancels that pause.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
         /// (not a TCP stream, not paused, or this side is closed).
@@ -245,8 +247,9 @@ pub mod wasi_bytestream {
             mem: &mut wiggle::GuestMemory<'_>,
             context_id: ContextId,
         ) -> Result<(), Status>;
-        /// Closes the connection to the downstream, after what was forwarded to it has been written. It takes effect when
-        /// the callback that is running has returned.
+        /// Closes the connection to the downstream, after what was forwarded to it has been written. A stream needs both
+        /// its connections, so the one to the upstream is closed likewise. What this plugin still holds goes no further.
+        /// It takes effect when the callback that is running has returned, after the action of that callback.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
         /// (not a TCP stream, or already closed).
@@ -260,8 +263,9 @@ pub mod wasi_bytestream {
             mem: &mut wiggle::GuestMemory<'_>,
             context_id: ContextId,
         ) -> Result<(), Status>;
-        /// Closes the connection to the upstream, after what was forwarded to it has been written. It takes effect when
-        /// the callback that is running has returned.
+        /// Closes the connection to the upstream, after what was forwarded to it has been written. A stream needs both
+        /// its connections, so the one to the downstream is closed likewise. What this plugin still holds goes no
+        /// further. It takes effect when the callback that is running has returned, after the action of that callback.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown context); `not_allowed` (another plugin's stream); `invalid_operation`
         /// (not a TCP stream, or already closed).

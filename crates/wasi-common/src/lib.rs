@@ -78,6 +78,7 @@
 // The generated bindings name this crate as every other component does.
 extern crate self as wasi_common;
 
+pub mod action;
 pub mod bindings;
 pub mod buffer;
 pub mod callout;
@@ -98,6 +99,7 @@ pub mod scope;
 pub mod stream;
 
 pub use self::core::{BufferRef, Common, MapChange};
+pub use action::{Returned, UnknownAction};
 pub use bindings::add_to_linker;
 pub use bindings::types::{
     Action, BufferType, CloseSource, ContextType, LogLevel, MapType, MetricType, Status,

@@ -30,6 +30,8 @@ pub struct Stream {
     pub filters: Vec<Filter>,
     /// How far the answer to the downstream is.
     pub reply: Reply,
+    /// For a byte stream: whether the connection that a direction comes from is closed, or a plugin has asked for that.
+    pub closed: [bool; 2],
     /// Properties that plugins have set, seen by all plugins of the stream.
     pub properties: PropertyStore,
     /// Properties that the embedder knows.
@@ -250,6 +252,15 @@ impl Stream {
         self.filters.get_mut(filter)?.lanes.get_mut(direction as usize)
     }
 
+    /// Whether the connection that a direction comes from is closed, or a plugin has asked for that. Only byte streams know.
+    pub fn closed(&mut self, direction: Direction) -> &mut bool {
+        let [request, response] = &mut self.closed;
+        match direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        }
+    }
+
     fn recycle(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         for slot in self.maps.iter_mut().flatten() {
@@ -259,6 +270,7 @@ impl Stream {
             filter.recycle();
         }
         self.reply = Reply::Open;
+        self.closed = [false; 2];
         self.properties.clear();
         self.source = None;
     }

@@ -1,12 +1,10 @@
 //! The callbacks of HTTP streams.
 
 use crate::bindings::Callbacks;
-use crate::core::{Part, Phase, UnknownAction};
-use wasi_common::{Action, Direction};
-use wasmtime::{StoreContextMut, TypedFunc};
-
-/// What a plugin returned.
-pub type Returned = Result<Action, UnknownAction>;
+use crate::core::{Part, Phase};
+use wasi_common::action::call_for_action;
+use wasi_common::{Direction, Returned};
+use wasmtime::StoreContextMut;
 
 /// How a host hands the parts of a stream to a plugin; each generation of the ABI implements it.
 ///
@@ -92,7 +90,7 @@ impl<T: 'static> HttpCallbacks<T> for Callbacks {
             Direction::Request => &self.on_http_request_headers,
             Direction::Response => &self.on_http_response_headers,
         };
-        call(
+        call_for_action(
             callback,
             store,
             (context_id, num_headers, u32::from(end_of_stream)),
@@ -111,7 +109,7 @@ impl<T: 'static> HttpCallbacks<T> for Callbacks {
             Direction::Request => &self.on_http_request_body,
             Direction::Response => &self.on_http_response_body,
         };
-        call(callback, store, (context_id, size, u32::from(end_of_stream)))
+        call_for_action(callback, store, (context_id, size, u32::from(end_of_stream)))
     }
 
     fn trailers(
@@ -125,7 +123,7 @@ impl<T: 'static> HttpCallbacks<T> for Callbacks {
             Direction::Request => &self.on_http_request_trailers,
             Direction::Response => &self.on_http_response_trailers,
         };
-        call(callback, store, (context_id, num_trailers))
+        call_for_action(callback, store, (context_id, num_trailers))
     }
 
     fn metadata(
@@ -139,20 +137,6 @@ impl<T: 'static> HttpCallbacks<T> for Callbacks {
             Direction::Request => &self.on_http_request_metadata,
             Direction::Response => &self.on_http_response_metadata,
         };
-        call(callback, store, (context_id, num_elements))
-    }
-}
-
-fn call<T: 'static, P: wasmtime::WasmParams>(
-    callback: &Option<TypedFunc<P, u32>>,
-    store: StoreContextMut<'_, T>,
-    arguments: P,
-) -> wasmtime::Result<Returned> {
-    match callback {
-        Some(callback) => {
-            let number = callback.call(store, arguments)?;
-            Ok(Action::try_from(number).map_err(|_| UnknownAction(number)))
-        }
-        None => Ok(Ok(Action::Forward)),
+        call_for_action(callback, store, (context_id, num_elements))
     }
 }

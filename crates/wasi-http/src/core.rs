@@ -57,10 +57,6 @@ pub struct Phase {
     pub part: Part,
 }
 
-/// A plugin returned a number that is no action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownAction(pub u32);
-
 // === impl Http ===
 
 impl Http {

@@ -83,11 +83,11 @@ pub mod core;
 pub mod hostcalls;
 pub mod local_response;
 
-pub use self::core::{Effect, Http, Part, Phase, UnknownAction, is_grpc, is_legal};
+pub use self::core::{Effect, Http, Part, Phase, is_grpc, is_legal};
 pub use bindings::{Callbacks, add_to_linker};
-pub use callbacks::{HttpCallbacks, Returned};
+pub use callbacks::HttpCallbacks;
 pub use local_response::{Answered, LocalResponse};
-pub use wasi_common::Action;
+pub use wasi_common::{Action, Returned, UnknownAction};
 
 /// Store data that holds the state of wasi-http.
 pub trait HttpView: wasi_common::CommonView {
