@@ -1289,17 +1289,18 @@ proxywasm_status_t proxywasm_kvstore_remove_shared_kvstore_key(proxywasm_kvstore
 /* ---- wasi-queue ---- */
 
 /*
- * A queue that a plugin opened. The handle belongs to that plugin, and goes with it. Never 0.
+ * A queue that a plugin opened. What a plugin has opened goes with it. The id is the same for everyone in the process, and never 0.
  */
 typedef uint32_t proxywasm_queue_id_t;
 
 /*
- * Opens a queue that plugins of the same VM id share. The plugin that opened it last with `create_if_not_exist`
- * is the one that `on_shared_queue_ready` tells.
+ * Opens a queue that plugins of the same VM id share. Opening it again returns the same id. The plugin that
+ * opened it last with `create_if_not_exist` is the one that `on_shared_queue_ready` tells, also of items that
+ * are in it already; its instances take turns.
  *
  * Statuses: `ok`; `not_found` (no such queue, and it is not to be created); `bad_argument` (an empty name);
- * `not_allowed` (the policy forbids the queue); `invalid_memory_access`; `unavailable` (too many queues or
- * handles, or the queue cannot be reached).
+ * `not_allowed` (the policy forbids the queue); `invalid_memory_access`; `invalid_operation` (while the module
+ * initialises itself); `unavailable` (too many queues or handles, or the queue cannot be reached).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
  *
@@ -1314,10 +1315,11 @@ PROXYWASM_IMPORT("wasi-queue", "open_shared_queue")
 proxywasm_status_t proxywasm_queue_open_shared_queue(const proxywasm_ciovec_t *queue_name, proxywasm_size_t queue_name_len, proxywasm_boolean_t create_if_not_exist, proxywasm_queue_id_t *return_id);
 
 /*
- * Deletes a queue with all that is in it. Other handles of it find nothing from then on.
+ * Deletes a queue with all that is in it. The id is unknown to the plugin from then on; others who have opened
+ * the queue find nothing.
  *
- * Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (another
- * plugin's); `unavailable` (the queue cannot be reached).
+ * Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (another plugin has deleted the queue);
+ * `not_allowed` (only another plugin has opened it); `unavailable` (the queue cannot be reached).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
  *
@@ -1332,8 +1334,8 @@ proxywasm_status_t proxywasm_queue_delete_shared_queue(proxywasm_queue_id_t queu
  * callback returns, so that the next call gets the same one.
  *
  * Statuses: `ok`; `empty` (no item); `bad_argument` (unknown queue); `not_found` (the queue was deleted);
- * `not_allowed` (another plugin's); `invalid_memory_access`; `buffer_too_small`; `unavailable` (the queue cannot
- * be reached).
+ * `not_allowed` (only another plugin has opened it); `invalid_memory_access`; `buffer_too_small`; `unavailable`
+ * (the queue cannot be reached).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
  *
@@ -1348,8 +1350,9 @@ proxywasm_status_t proxywasm_queue_dequeue_shared_queue_item(proxywasm_queue_id_
 /*
  * Adds an item at the end of a queue.
  *
- * Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (another
- * plugin's); `invalid_memory_access`; `unavailable` (the queue is full, or cannot be reached).
+ * Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (only
+ * another plugin has opened it); `invalid_memory_access`; `unavailable` (the queue is full or the item too
+ * large, or the queue cannot be reached).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
  *
@@ -1361,7 +1364,9 @@ PROXYWASM_IMPORT("wasi-queue", "enqueue_shared_queue_item")
 proxywasm_status_t proxywasm_queue_enqueue_shared_queue_item(proxywasm_queue_id_t queue_id, const proxywasm_ciovec_t *payload, proxywasm_size_t payload_len);
 
 /*
- * An item was added to a queue. Another plugin may have taken it in the meantime: take items until `empty`.
+ * An item was added to a queue that the plugin opened with `create_if_not_exist`. Called once for each item, for
+ * one of the instances of the plugin. Another may have taken the item in the meantime, and then the queue is
+ * `empty`.
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
  *
@@ -1381,8 +1386,8 @@ typedef uint32_t proxywasm_timer_id_t;
 /*
  * Creates a timer of the plugin that is being called. A plugin can have several.
  *
- * Statuses: `ok`; `bad_argument` (period 0, unless `oneoff`); `invalid_memory_access`; `unavailable` (too many
- * timers).
+ * Statuses: `ok`; `bad_argument` (period 0, unless `oneoff`); `invalid_operation` (no callback of a plugin is
+ * running); `invalid_memory_access`; `unavailable` (too many timers).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-timer page.
  *
@@ -1424,7 +1429,8 @@ void proxy_on_timer_ready(proxywasm_timer_id_t timer_id);
 /* ---- wasi-metrics ---- */
 
 /*
- * A metric. It belongs to the plugin that created it, and goes with it. Never 0.
+ * A metric, as the plugin that created it knows it. The id goes with the plugin; the figure stays with the host, and who creates a
+ * metric of this name again goes on with it. Never 0.
  */
 typedef uint32_t proxywasm_metric_id_t;
 
@@ -1434,12 +1440,13 @@ typedef uint32_t proxywasm_metric_id_t;
 typedef uint64_t proxywasm_metric_value_t;
 
 /*
- * Creates a metric. The host puts the plugin's name before its name. A metric that the plugin already has under
- * this name is returned again, if it is of the same type.
+ * Creates a metric. The host puts the plugin's scope before its name: the plugin's name, or what the
+ * configuration says. Instances of the same scope share a metric. One that the plugin already has under this
+ * name is returned again, if it is of the same type.
  *
- * Statuses: `ok`; `bad_argument` (unknown type, an empty name, a name that the host's exporter cannot write);
- * `not_allowed` (the name is in use for another type); `invalid_memory_access`; `unavailable` (too many
- * metrics).
+ * Statuses: `ok`; `bad_argument` (unknown type, an empty name, a name longer than the host allows);
+ * `not_allowed` (the name is in use for another type); `invalid_operation` (no callback of a plugin is running);
+ * `invalid_memory_access`; `unavailable` (too many metrics).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-metrics page.
  *
@@ -1502,7 +1509,8 @@ PROXYWASM_IMPORT("wasi-metrics", "increment_metric_value")
 proxywasm_status_t proxywasm_metrics_increment_metric_value(proxywasm_metric_id_t metric_id, int64_t offset);
 
 /*
- * Deletes a metric; the host exports it no longer.
+ * Deletes a metric; the host exports it no longer. It is deleted for all that share it: their ids of it are
+ * unknown from then on, but for this call, which lets go of the id.
  *
  * Statuses: `ok`; `bad_argument` (unknown metric); `not_allowed` (another plugin's).
  *
@@ -1536,8 +1544,9 @@ typedef uint32_t proxywasm_custom_callback_id_t;
  * have been fetched, or the callback returns.
  *
  * Statuses: `ok`; `bad_argument` (unknown function, or it refuses the parameters); `not_allowed` (the policy
- * forbids the function); `invalid_memory_access`; `internal_failure` (the function failed); `unavailable` (too
- * many results are kept).
+ * forbids the function); `not_found` (the function does not have what it was asked for); `invalid_operation` (no
+ * callback of a plugin is running); `invalid_memory_access`; `internal_failure` (the function failed);
+ * `unavailable` (too many results are kept, or the function cannot do it now).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
  *
@@ -1587,7 +1596,7 @@ proxywasm_status_t proxywasm_ffi_get_custom_function_results(proxywasm_function_
  * Finds a function that the embedder registered with the host.
  *
  * Statuses: `ok`; `not_found` (no such function); `not_allowed` (the policy forbids the function);
- * `invalid_memory_access`.
+ * `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`.
  *
  * Source: addition. The talk calls functions by number, but has no way to learn a number.
  *

@@ -1167,18 +1167,19 @@ pub mod kvstore {
 pub mod queue {
     use super::*;
 
-    /// A queue that a plugin opened. The handle belongs to that plugin, and goes with it. Never 0.
+    /// A queue that a plugin opened. What a plugin has opened goes with it. The id is the same for everyone in the process, and never 0.
     pub type QueueId = u32;
 
     hostcalls! {
         "wasi-queue";
 
-        /// Opens a queue that plugins of the same VM id share. The plugin that opened it last with `create_if_not_exist`
-        /// is the one that `on_shared_queue_ready` tells.
+        /// Opens a queue that plugins of the same VM id share. Opening it again returns the same id. The plugin that
+        /// opened it last with `create_if_not_exist` is the one that `on_shared_queue_ready` tells, also of items that
+        /// are in it already; its instances take turns.
         ///
         /// Statuses: `ok`; `not_found` (no such queue, and it is not to be created); `bad_argument` (an empty name);
-        /// `not_allowed` (the policy forbids the queue); `invalid_memory_access`; `unavailable` (too many queues or
-        /// handles, or the queue cannot be reached).
+        /// `not_allowed` (the policy forbids the queue); `invalid_memory_access`; `invalid_operation` (while the module
+        /// initialises itself); `unavailable` (too many queues or handles, or the queue cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
         ///
@@ -1190,10 +1191,11 @@ pub mod queue {
         /// - `return_id`: The queue.
         fn open_shared_queue(queue_name: *const Ciovec, queue_name_len: Size, create_if_not_exist: Boolean, return_id: *mut QueueId);
 
-        /// Deletes a queue with all that is in it. Other handles of it find nothing from then on.
+        /// Deletes a queue with all that is in it. The id is unknown to the plugin from then on; others who have opened
+        /// the queue find nothing.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (another
-        /// plugin's); `unavailable` (the queue cannot be reached).
+        /// Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (another plugin has deleted the queue);
+        /// `not_allowed` (only another plugin has opened it); `unavailable` (the queue cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
         ///
@@ -1205,8 +1207,8 @@ pub mod queue {
         /// callback returns, so that the next call gets the same one.
         ///
         /// Statuses: `ok`; `empty` (no item); `bad_argument` (unknown queue); `not_found` (the queue was deleted);
-        /// `not_allowed` (another plugin's); `invalid_memory_access`; `buffer_too_small`; `unavailable` (the queue cannot
-        /// be reached).
+        /// `not_allowed` (only another plugin has opened it); `invalid_memory_access`; `buffer_too_small`; `unavailable`
+        /// (the queue cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
         ///
@@ -1218,8 +1220,9 @@ pub mod queue {
 
         /// Adds an item at the end of a queue.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (another
-        /// plugin's); `invalid_memory_access`; `unavailable` (the queue is full, or cannot be reached).
+        /// Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (only
+        /// another plugin has opened it); `invalid_memory_access`; `unavailable` (the queue is full or the item too
+        /// large, or the queue cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
         ///
@@ -1229,7 +1232,9 @@ pub mod queue {
         fn enqueue_shared_queue_item(queue_id: QueueId, payload: *const Ciovec, payload_len: Size);
     }
 
-    /// `proxy_on_shared_queue_ready`: An item was added to a queue. Another plugin may have taken it in the meantime: take items until `empty`.
+    /// `proxy_on_shared_queue_ready`: An item was added to a queue that the plugin opened with `create_if_not_exist`. Called once for each item, for
+    /// one of the instances of the plugin. Another may have taken the item in the meantime, and then the queue is
+    /// `empty`.
     ///
     /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
     ///
@@ -1253,8 +1258,8 @@ pub mod timer {
 
         /// Creates a timer of the plugin that is being called. A plugin can have several.
         ///
-        /// Statuses: `ok`; `bad_argument` (period 0, unless `oneoff`); `invalid_memory_access`; `unavailable` (too many
-        /// timers).
+        /// Statuses: `ok`; `bad_argument` (period 0, unless `oneoff`); `invalid_operation` (no callback of a plugin is
+        /// running); `invalid_memory_access`; `unavailable` (too many timers).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-timer page.
         ///
@@ -1294,7 +1299,8 @@ pub mod timer {
 pub mod metrics {
     use super::*;
 
-    /// A metric. It belongs to the plugin that created it, and goes with it. Never 0.
+    /// A metric, as the plugin that created it knows it. The id goes with the plugin; the figure stays with the host, and who creates a
+    /// metric of this name again goes on with it. Never 0.
     pub type MetricId = u32;
 
     /// The value of a metric.
@@ -1303,12 +1309,13 @@ pub mod metrics {
     hostcalls! {
         "wasi-metrics";
 
-        /// Creates a metric. The host puts the plugin's name before its name. A metric that the plugin already has under
-        /// this name is returned again, if it is of the same type.
+        /// Creates a metric. The host puts the plugin's scope before its name: the plugin's name, or what the
+        /// configuration says. Instances of the same scope share a metric. One that the plugin already has under this
+        /// name is returned again, if it is of the same type.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown type, an empty name, a name that the host's exporter cannot write);
-        /// `not_allowed` (the name is in use for another type); `invalid_memory_access`; `unavailable` (too many
-        /// metrics).
+        /// Statuses: `ok`; `bad_argument` (unknown type, an empty name, a name longer than the host allows);
+        /// `not_allowed` (the name is in use for another type); `invalid_operation` (no callback of a plugin is running);
+        /// `invalid_memory_access`; `unavailable` (too many metrics).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-metrics page.
         ///
@@ -1359,7 +1366,8 @@ pub mod metrics {
         /// - `offset`: The amount. A gauge stops at 0 and at the largest value.
         fn increment_metric_value(metric_id: MetricId, offset: i64);
 
-        /// Deletes a metric; the host exports it no longer.
+        /// Deletes a metric; the host exports it no longer. It is deleted for all that share it: their ids of it are
+        /// unknown from then on, but for this call, which lets go of the id.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown metric); `not_allowed` (another plugin's).
         ///
@@ -1394,8 +1402,9 @@ pub mod ffi {
         /// have been fetched, or the callback returns.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown function, or it refuses the parameters); `not_allowed` (the policy
-        /// forbids the function); `invalid_memory_access`; `internal_failure` (the function failed); `unavailable` (too
-        /// many results are kept).
+        /// forbids the function); `not_found` (the function does not have what it was asked for); `invalid_operation` (no
+        /// callback of a plugin is running); `invalid_memory_access`; `internal_failure` (the function failed);
+        /// `unavailable` (too many results are kept, or the function cannot do it now).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
         ///
@@ -1436,7 +1445,7 @@ pub mod ffi {
         /// Finds a function that the embedder registered with the host.
         ///
         /// Statuses: `ok`; `not_found` (no such function); `not_allowed` (the policy forbids the function);
-        /// `invalid_memory_access`.
+        /// `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`.
         ///
         /// Source: addition. The talk calls functions by number, but has no way to learn a number.
         ///

@@ -17,6 +17,8 @@ pub struct AbiPolicy {
     pub close_ended: Misuse,
     /// Whether a plugin's own local response comes by its response callbacks, as hosts of the older ABIs have it.
     pub visits_own_response: bool,
+    /// What setting a counter does: refused by the component ABI; hosts of the older ABIs add the value to it.
+    pub counter_set: CounterSet,
     /// Which queues a plugin can name by id.
     pub queue_ids: QueueIds,
 }
@@ -57,6 +59,15 @@ pub enum QueueIds {
     Process,
 }
 
+/// What setting a counter does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CounterSet {
+    /// `invalid_operation`.
+    Refuse,
+    /// The value is added to it.
+    Add,
+}
+
 // === impl AbiPolicy ===
 
 impl AbiPolicy {
@@ -68,6 +79,7 @@ impl AbiPolicy {
         invalid_status: InvalidStatus::Refuse,
         close_ended: Misuse::Refuse,
         visits_own_response: false,
+        counter_set: CounterSet::Refuse,
         queue_ids: QueueIds::Opened,
     };
 
@@ -79,6 +91,7 @@ impl AbiPolicy {
         invalid_status: InvalidStatus::Replace,
         close_ended: Misuse::Ignore,
         visits_own_response: true,
+        counter_set: CounterSet::Add,
         queue_ids: QueueIds::Process,
     };
 }

@@ -230,8 +230,9 @@ pub mod wasi_ffi {
         /// have been fetched, or the callback returns.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown function, or it refuses the parameters); `not_allowed` (the policy
-        /// forbids the function); `invalid_memory_access`; `internal_failure` (the function failed); `unavailable` (too
-        /// many results are kept).
+        /// forbids the function); `not_found` (the function does not have what it was asked for); `invalid_operation` (no
+        /// callback of a plugin is running); `invalid_memory_access`; `internal_failure` (the function failed);
+        /// `unavailable` (too many results are kept, or the function cannot do it now).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
         ///
@@ -286,7 +287,7 @@ pub mod wasi_ffi {
         /// Finds a function that the embedder registered with the host.
         ///
         /// Statuses: `ok`; `not_found` (no such function); `not_allowed` (the policy forbids the function);
-        /// `invalid_memory_access`.
+        /// `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`.
         ///
         /// Source: addition. The talk calls functions by number, but has no way to learn a number.
         ///

@@ -156,12 +156,13 @@ pub mod wasi_metrics {
     use super::types::*;
     /// Creates and changes metrics.
     pub trait WasiMetrics {
-        /// Creates a metric. The host puts the plugin's name before its name. A metric that the plugin already has under
-        /// this name is returned again, if it is of the same type.
+        /// Creates a metric. The host puts the plugin's scope before its name: the plugin's name, or what the
+        /// configuration says. Instances of the same scope share a metric. One that the plugin already has under this
+        /// name is returned again, if it is of the same type.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown type, an empty name, a name that the host's exporter cannot write);
-        /// `not_allowed` (the name is in use for another type); `invalid_memory_access`; `unavailable` (too many
-        /// metrics).
+        /// Statuses: `ok`; `bad_argument` (unknown type, an empty name, a name longer than the host allows);
+        /// `not_allowed` (the name is in use for another type); `invalid_operation` (no callback of a plugin is running);
+        /// `invalid_memory_access`; `unavailable` (too many metrics).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-metrics page.
         ///
@@ -227,7 +228,8 @@ pub mod wasi_metrics {
             metric_id: MetricId,
             offset: i64,
         ) -> Result<(), Status>;
-        /// Deletes a metric; the host exports it no longer.
+        /// Deletes a metric; the host exports it no longer. It is deleted for all that share it: their ids of it are
+        /// unknown from then on, but for this call, which lets go of the id.
         ///
         /// Statuses: `ok`; `bad_argument` (unknown metric); `not_allowed` (another plugin's).
         ///
@@ -407,7 +409,8 @@ pub mod wasi_metrics {
 )]
 pub mod types {
     pub use ::wasi_common::bindings::types::*;
-    /// A metric. It belongs to the plugin that created it, and goes with it. Never 0.
+    /// A metric, as the plugin that created it knows it. The id goes with the plugin; the figure stays with the host, and who creates a
+    /// metric of this name again goes on with it. Never 0.
     pub type MetricId = u32;
     /// The value of a metric.
     pub type MetricValue = u64;

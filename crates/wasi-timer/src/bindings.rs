@@ -115,8 +115,8 @@ pub mod wasi_timer {
     pub trait WasiTimer {
         /// Creates a timer of the plugin that is being called. A plugin can have several.
         ///
-        /// Statuses: `ok`; `bad_argument` (period 0, unless `oneoff`); `invalid_memory_access`; `unavailable` (too many
-        /// timers).
+        /// Statuses: `ok`; `bad_argument` (period 0, unless `oneoff`); `invalid_operation` (no callback of a plugin is
+        /// running); `invalid_memory_access`; `unavailable` (too many timers).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-timer page.
         ///
