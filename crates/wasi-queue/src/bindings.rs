@@ -140,7 +140,9 @@ pub fn add_to_linker<T: WasiQueueView + 'static>(
 /// The callbacks of `wasi-queue` that a plugin exports. Each is optional.
 #[derive(Clone, Default)]
 pub struct Callbacks {
-    /// `proxy_on_shared_queue_ready`: An item was added to a queue. Another plugin may have taken it in the meantime: take items until `empty`.
+    /// `proxy_on_shared_queue_ready`: An item was added to a queue that the plugin opened with `create_if_not_exist`. Called once for each item, for
+    /// one of the instances of the plugin. Another may have taken the item in the meantime, and then the queue is
+    /// `empty`.
     ///
     /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
     ///
@@ -182,12 +184,13 @@ pub mod wasi_queue {
     use super::types::*;
     /// Reads and writes queues. They do not outlive the host's process unless its backend does.
     pub trait WasiQueue {
-        /// Opens a queue that plugins of the same VM id share. The plugin that opened it last with `create_if_not_exist`
-        /// is the one that `on_shared_queue_ready` tells.
+        /// Opens a queue that plugins of the same VM id share. Opening it again returns the same id. The plugin that
+        /// opened it last with `create_if_not_exist` is the one that `on_shared_queue_ready` tells, also of items that
+        /// are in it already; its instances take turns.
         ///
         /// Statuses: `ok`; `not_found` (no such queue, and it is not to be created); `bad_argument` (an empty name);
-        /// `not_allowed` (the policy forbids the queue); `invalid_memory_access`; `unavailable` (too many queues or
-        /// handles, or the queue cannot be reached).
+        /// `not_allowed` (the policy forbids the queue); `invalid_memory_access`; `invalid_operation` (while the module
+        /// initialises itself); `unavailable` (too many queues or handles, or the queue cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
         ///
@@ -203,10 +206,11 @@ pub mod wasi_queue {
             queue_name: CiovecArray,
             create_if_not_exist: Boolean,
         ) -> Result<QueueId, Status>;
-        /// Deletes a queue with all that is in it. Other handles of it find nothing from then on.
+        /// Deletes a queue with all that is in it. The id is unknown to the plugin from then on; others who have opened
+        /// the queue find nothing.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (another
-        /// plugin's); `unavailable` (the queue cannot be reached).
+        /// Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (another plugin has deleted the queue);
+        /// `not_allowed` (only another plugin has opened it); `unavailable` (the queue cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
         ///
@@ -221,8 +225,8 @@ pub mod wasi_queue {
         /// callback returns, so that the next call gets the same one.
         ///
         /// Statuses: `ok`; `empty` (no item); `bad_argument` (unknown queue); `not_found` (the queue was deleted);
-        /// `not_allowed` (another plugin's); `invalid_memory_access`; `buffer_too_small`; `unavailable` (the queue cannot
-        /// be reached).
+        /// `not_allowed` (only another plugin has opened it); `invalid_memory_access`; `buffer_too_small`; `unavailable`
+        /// (the queue cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
         ///
@@ -239,8 +243,9 @@ pub mod wasi_queue {
         ) -> Result<(), Status>;
         /// Adds an item at the end of a queue.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (another
-        /// plugin's); `invalid_memory_access`; `unavailable` (the queue is full, or cannot be reached).
+        /// Statuses: `ok`; `bad_argument` (unknown queue); `not_found` (the queue was deleted); `not_allowed` (only
+        /// another plugin has opened it); `invalid_memory_access`; `unavailable` (the queue is full or the item too
+        /// large, or the queue cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-queue page.
         ///
@@ -395,6 +400,6 @@ pub mod wasi_queue {
 )]
 pub mod types {
     pub use ::wasi_common::bindings::types::*;
-    /// A queue that a plugin opened. The handle belongs to that plugin, and goes with it. Never 0.
+    /// A queue that a plugin opened. What a plugin has opened goes with it. The id is the same for everyone in the process, and never 0.
     pub type QueueId = u32;
 }

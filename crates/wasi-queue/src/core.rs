@@ -265,3 +265,6 @@ fn allowed(settings: &PluginSettings, name: &[u8]) -> Result<(), Status> {
         Err(Status::NotAllowed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -295,3 +295,6 @@ impl Drop for Subscription {
         self.queue.unsubscribe(self.id);
     }
 }
+
+#[cfg(test)]
+mod tests;
