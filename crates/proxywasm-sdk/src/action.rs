@@ -10,7 +10,7 @@ pub enum Action {
     Forward = 0,
     /// Forward this piece, then end this direction of the stream; what still arrives in it is dropped.
     EndStream = 1,
-    /// Forward this piece, and do not call the plugin again in this direction.
+    /// Forward this piece, and do not call the plugin again: for HTTP in this direction, for TCP on this stream.
     Done = 2,
     /// Hold this piece and stop reading, until the plugin resumes the direction.
     Pause = 3,

@@ -32,6 +32,14 @@ impl<T> Contexts<T> {
         Some(self.0.remove(at).1)
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (u32, &mut T)> {
+        self.0.iter_mut().map(|(id, value)| (*id, value))
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.0.retain(|(_, value)| keep(value));
+    }
+
     fn place(&self, id: u32) -> Result<usize, usize> {
         self.0.binary_search_by_key(&id, |(id, _)| *id)
     }

@@ -24,6 +24,22 @@ pub enum Level {
     Critical = 5,
 }
 
+// === impl Level ===
+
+impl From<LogLevel> for Level {
+    /// A number beyond the highest level is that level.
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::TRACE => Self::Trace,
+            LogLevel::DEBUG => Self::Debug,
+            LogLevel::INFO => Self::Info,
+            LogLevel::WARN => Self::Warn,
+            LogLevel::ERROR => Self::Error,
+            _ => Self::Critical,
+        }
+    }
+}
+
 std::thread_local! {
     /// The lowest level that the host writes, once it is known. The host tells every change of it.
     static LOWEST: Cell<Option<LogLevel>> = const { Cell::new(None) };

@@ -100,7 +100,7 @@ fn split(block: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(count.checked_mul(8)?)
 }
 
-fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
+pub(crate) fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (number, rest) = bytes.split_first_chunk()?;
     Some((u32::from_le_bytes(*number) as usize, rest))
 }

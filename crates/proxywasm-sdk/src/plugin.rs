@@ -1,22 +1,26 @@
-//! What a plugin implements.
+//! What every plugin implements.
 
 use crate::action::Action;
-use crate::status::Result;
-use crate::stream::{HttpStream, PluginContext};
+use crate::ffi::CustomCallback;
+use crate::grpc::{GrpcCall, GrpcCallResponse, GrpcStream, GrpcStreamEvent};
+use crate::grpc_status::GrpcFailure;
+use crate::http_call::{CallFailure, HttpCall, HttpCallEvent, HttpCallResponse};
+use crate::log::Level;
+use crate::queue::Queue;
+use crate::status::{Result, Status};
+use crate::stream::PluginContext;
+use crate::timer::Timer;
 
-/// A plugin: what one configuration of the module is made into.
+/// A plugin: what one configuration of the module is made into. One that handles streams implements
+/// [`HttpPlugin`](crate::HttpPlugin) or [`BytestreamPlugin`](crate::BytestreamPlugin) as well.
+///
+/// But for the life of the plugin and the log level, a callback is only called if [`plugin!`](crate::plugin) exports it.
 pub trait Plugin: Sized + 'static {
-    /// What handles a request and its response.
-    type Http: HttpContext;
-
     /// Starts the plugin.
     ///
     /// # Errors
     /// Says why the configuration is refused: the text is logged, and the plugin is not used.
     fn on_start(plugin: &PluginContext, configuration: &[u8]) -> Result<Self, String>;
-
-    /// Makes what handles the next request.
-    fn create_http_context(&mut self, stream: &HttpStream) -> Self::Http;
 
     /// Finishes. False puts it off until [`PluginContext::complete_shutdown`], or until the host's patience
     /// ends.
@@ -24,114 +28,98 @@ pub trait Plugin: Sized + 'static {
         let _ = plugin;
         true
     }
-}
 
-/// What handles a request and its response. A callback is only called if [`plugin!`](crate::plugin) exports
-/// it.
-///
-/// A callback that fails closes the stream, with a line in the log: a plugin that checks requests must not
-/// let one pass because it could not be checked.
-pub trait HttpContext: 'static {
-    /// The headers of the request are there: `num_headers` pairs. At `end_of_stream` neither a body nor
-    /// trailers follow.
+    /// The host writes log lines of this level, and of higher ones, from now on. The macros of the log know it already.
+    fn on_log_level_update(&mut self, plugin: &PluginContext, level: Level) {
+        let _ = (plugin, level);
+    }
+
+    /// A timer has fired.
+    fn on_timer(&mut self, plugin: &PluginContext, timer: Timer) {
+        let _ = (plugin, timer);
+    }
+
+    /// Items are in a queue that the plugin opened with [`Queue::open_or_create`]. Another plugin may have taken them meanwhile: take
+    /// items until there is none.
+    fn on_queue_ready(&mut self, plugin: &PluginContext, queue: Queue) {
+        let _ = (plugin, queue);
+    }
+
+    /// An HTTP call is answered, or has failed, that a callback of the plugin made, or one of a stream that is over.
+    ///
+    /// [`Action::Forward`] ends the call, [`Action::Pause`] keeps its response readable until [`HttpCall::resume`], others are not
+    /// legal but [`Action::Close`]. Not called if the module exports `http_call_event`.
     ///
     /// # Errors
-    /// Close the stream.
-    fn on_request_headers(
+    /// End the call, with a line in the log.
+    fn on_http_call_response(
         &mut self,
-        stream: &HttpStream,
-        num_headers: usize,
-        end_of_stream: bool,
+        plugin: &PluginContext,
+        call: HttpCall,
+        response: Result<HttpCallResponse, CallFailure>,
     ) -> Result<Action> {
-        let _ = (stream, num_headers, end_of_stream);
+        let _ = (plugin, call, response);
         Ok(Action::Forward)
     }
 
-    /// A part of the body of the request is there: `body_size` bytes, with those that earlier calls held. At
-    /// `end_of_stream` nothing follows; after [`Action::WaitForEndOrFull`] it says that the body is complete,
-    /// even if trailers follow.
+    /// The answer goes on to an HTTP call that a callback of the plugin made, or one of a stream that is over.
+    ///
+    /// [`Action::Pause`] stops reading until [`HttpCall::resume`], [`Action::Close`] cancels the call; the only other legal action is
+    /// [`Action::Forward`].
     ///
     /// # Errors
-    /// Close the stream.
-    fn on_request_body(
+    /// Cancel the call, with a line in the log.
+    fn on_http_call_event(
         &mut self,
-        stream: &HttpStream,
-        body_size: usize,
-        end_of_stream: bool,
+        plugin: &PluginContext,
+        call: HttpCall,
+        event: HttpCallEvent,
     ) -> Result<Action> {
-        let _ = (stream, body_size, end_of_stream);
+        let _ = (plugin, call, event);
         Ok(Action::Forward)
     }
 
-    /// The trailers of the request are there: `num_trailers` pairs.
+    /// A unary gRPC call is answered, or has failed, that a callback of the plugin made, or one of a stream that is over.
+    ///
+    /// [`Action::Forward`] ends the call, [`Action::Pause`] keeps its response readable until [`GrpcCall::close`], others are not legal
+    /// but [`Action::Close`].
     ///
     /// # Errors
-    /// Close the stream.
-    fn on_request_trailers(&mut self, stream: &HttpStream, num_trailers: usize) -> Result<Action> {
-        let _ = (stream, num_trailers);
-        Ok(Action::Forward)
-    }
-
-    /// An HTTP/2 METADATA frame of the request is there: `num_elements` pairs.
-    ///
-    /// # Errors
-    /// Close the stream.
-    fn on_request_metadata(&mut self, stream: &HttpStream, num_elements: usize) -> Result<Action> {
-        let _ = (stream, num_elements);
-        Ok(Action::Forward)
-    }
-
-    /// The headers of the response are there: `num_headers` pairs. At `end_of_stream` neither a body nor
-    /// trailers follow.
-    ///
-    /// # Errors
-    /// Close the stream.
-    fn on_response_headers(
+    /// End the call, with a line in the log.
+    fn on_grpc_call_response(
         &mut self,
-        stream: &HttpStream,
-        num_headers: usize,
-        end_of_stream: bool,
+        plugin: &PluginContext,
+        call: GrpcCall,
+        response: Result<GrpcCallResponse, GrpcFailure>,
     ) -> Result<Action> {
-        let _ = (stream, num_headers, end_of_stream);
+        let _ = (plugin, call, response);
         Ok(Action::Forward)
     }
 
-    /// A part of the body of the response is there: `body_size` bytes, with those that earlier calls held. At
-    /// `end_of_stream` nothing follows; after [`Action::WaitForEndOrFull`] it says that the body is complete,
-    /// even if trailers follow.
+    /// Something happens on a gRPC stream that a callback of the plugin opened, or one of a stream that is over.
+    ///
+    /// [`Action::Pause`] stops reading until [`GrpcStream::resume`], [`Action::Close`] cancels the stream; the only other legal action
+    /// is [`Action::Forward`].
     ///
     /// # Errors
-    /// Close the stream.
-    fn on_response_body(
+    /// Cancel the stream, with a line in the log.
+    fn on_grpc_stream_event(
         &mut self,
-        stream: &HttpStream,
-        body_size: usize,
-        end_of_stream: bool,
+        plugin: &PluginContext,
+        grpc: GrpcStream,
+        event: GrpcStreamEvent,
     ) -> Result<Action> {
-        let _ = (stream, body_size, end_of_stream);
+        let _ = (plugin, grpc, event);
         Ok(Action::Forward)
     }
 
-    /// The trailers of the response are there: `num_trailers` pairs.
+    /// The embedder of the host calls the plugin: [`CustomCallback::parameters`] reads what it passes,
+    /// [`CustomCallback::set_results`] sets what it gets back.
     ///
     /// # Errors
-    /// Close the stream.
-    fn on_response_trailers(&mut self, stream: &HttpStream, num_trailers: usize) -> Result<Action> {
-        let _ = (stream, num_trailers);
-        Ok(Action::Forward)
-    }
-
-    /// An HTTP/2 METADATA frame of the response is there: `num_elements` pairs.
-    ///
-    /// # Errors
-    /// Close the stream.
-    fn on_response_metadata(&mut self, stream: &HttpStream, num_elements: usize) -> Result<Action> {
-        let _ = (stream, num_elements);
-        Ok(Action::Forward)
-    }
-
-    /// The stream is over. Its maps can still be read; this is the place for an access log.
-    fn on_finalize(&mut self, stream: &HttpStream) {
-        let _ = stream;
+    /// Are what the embedder gets in place of results.
+    fn on_custom_callback(&mut self, plugin: &PluginContext, callback: CustomCallback) -> Result<()> {
+        let _ = (plugin, callback);
+        Err(Status::UNIMPLEMENTED)
     }
 }

@@ -187,14 +187,14 @@ impl PluginContext {
     }
 }
 
-fn property(id: u32, path: &[&str]) -> Result<Vec<u8>> {
+pub(crate) fn property(id: u32, path: &[&str]) -> Result<Vec<u8>> {
     let mut value = Vec::with_capacity(USUAL_SIZE);
     hostcalls::get_property(id, &joined(path), &mut value)?;
     Ok(value)
 }
 
 /// The segments of a path with a NUL between them.
-fn joined<'a>(path: &[&'a str]) -> Vec<Region<'a>> {
+pub(crate) fn joined<'a>(path: &[&'a str]) -> Vec<Region<'a>> {
     let mut regions = Vec::with_capacity(2 * path.len());
     for (index, segment) in path.iter().enumerate() {
         if index > 0 {

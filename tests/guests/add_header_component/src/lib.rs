@@ -1,17 +1,19 @@
 //! Adds one request header, as the smallest plugin that changes anything (Proxy-Wasm component ABI).
 
-use proxywasm_sdk::{Action, HttpContext, HttpStream, Plugin, PluginContext, Result, plugin};
+use proxywasm_sdk::{Action, HttpContext, HttpPlugin, HttpStream, Plugin, PluginContext, Result, plugin};
 
-plugin!(AddHeader: request_headers);
+plugin!(AddHeader: http(request_headers));
 
 struct AddHeader;
 
 impl Plugin for AddHeader {
-    type Http = Self;
-
     fn on_start(_plugin: &PluginContext, _configuration: &[u8]) -> Result<Self, String> {
         Ok(Self)
     }
+}
+
+impl HttpPlugin for AddHeader {
+    type Context = Self;
 
     fn create_http_context(&mut self, _stream: &HttpStream) -> Self {
         Self

@@ -5,9 +5,11 @@
 
 use std::rc::Rc;
 
-use proxywasm_sdk::{Action, HttpContext, HttpStream, Plugin, PluginContext, Response, Result, plugin};
+use proxywasm_sdk::{
+    Action, HttpContext, HttpPlugin, HttpStream, Plugin, PluginContext, Response, Result, plugin,
+};
 
-plugin!(Gate: request_headers, response_headers);
+plugin!(Gate: http(request_headers, response_headers));
 
 /// The gRPC status of a request without a token.
 const UNAUTHENTICATED: u8 = 16;
@@ -19,8 +21,6 @@ struct Gate {
 }
 
 impl Plugin for Gate {
-    type Http = Auth;
-
     fn on_start(_plugin: &PluginContext, configuration: &[u8]) -> Result<Self, String> {
         // An empty token would let everybody pass who sends an empty one.
         if configuration.is_empty() {
@@ -32,6 +32,10 @@ impl Plugin for Gate {
             token: configuration.into(),
         })
     }
+}
+
+impl HttpPlugin for Gate {
+    type Context = Auth;
 
     fn create_http_context(&mut self, _stream: &HttpStream) -> Auth {
         Auth {

@@ -4,9 +4,11 @@
 //! `rewrite` replaces a body by its ASCII upper case and a line with its length, `wrap` puts `<` before and
 //! `>` behind it. Without the header nothing is touched, nor held.
 
-use proxywasm_sdk::{Action, Buffer, HttpContext, HttpStream, Map, Plugin, PluginContext, Result, plugin};
+use proxywasm_sdk::{
+    Action, Buffer, HttpContext, HttpPlugin, HttpStream, Map, Plugin, PluginContext, Result, plugin,
+};
 
-plugin!(Bodies: request_headers, request_body, response_headers, response_body);
+plugin!(Bodies: http(request_headers, request_body, response_headers, response_body));
 
 struct Bodies;
 
@@ -22,11 +24,13 @@ struct Body {
 }
 
 impl Plugin for Bodies {
-    type Http = Body;
-
     fn on_start(_plugin: &PluginContext, _configuration: &[u8]) -> Result<Self, String> {
         Ok(Self)
     }
+}
+
+impl HttpPlugin for Bodies {
+    type Context = Body;
 
     fn create_http_context(&mut self, _stream: &HttpStream) -> Body {
         Body {

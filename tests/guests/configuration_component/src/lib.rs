@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
-use proxywasm_sdk::{Action, HttpContext, HttpStream, Plugin, PluginContext, Result, Status, plugin};
+use proxywasm_sdk::{
+    Action, HttpContext, HttpPlugin, HttpStream, Plugin, PluginContext, Result, Status, plugin,
+};
 
-plugin!(Configuration: response_headers);
+plugin!(Configuration: http(response_headers));
 
 type Header = (String, Vec<u8>);
 
@@ -25,8 +27,6 @@ fn parse(line: &[u8]) -> Option<Header> {
 }
 
 impl Plugin for Configuration {
-    type Http = Answer;
-
     fn on_start(_plugin: &PluginContext, configuration: &[u8]) -> Result<Self, String> {
         let mut headers = Vec::new();
         for (index, line) in configuration.split(|byte| *byte == b'\n').enumerate() {
@@ -48,6 +48,10 @@ impl Plugin for Configuration {
             headers: headers.into(),
         })
     }
+}
+
+impl HttpPlugin for Configuration {
+    type Context = Answer;
 
     fn create_http_context(&mut self, _stream: &HttpStream) -> Answer {
         Answer {

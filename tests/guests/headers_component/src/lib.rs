@@ -1,17 +1,21 @@
 //! Changes the headers and trailers of requests and responses (Proxy-Wasm component ABI).
 
-use proxywasm_sdk::{Action, HttpContext, HttpStream, Plugin, PluginContext, Result, info, plugin};
+use proxywasm_sdk::{
+    Action, HttpContext, HttpPlugin, HttpStream, Plugin, PluginContext, Result, info, plugin,
+};
 
-plugin!(Headers: request_headers, request_trailers, response_headers, response_trailers);
+plugin!(Headers: http(request_headers, request_trailers, response_headers, response_trailers));
 
 struct Headers;
 
 impl Plugin for Headers {
-    type Http = Self;
-
     fn on_start(_plugin: &PluginContext, _configuration: &[u8]) -> Result<Self, String> {
         Ok(Self)
     }
+}
+
+impl HttpPlugin for Headers {
+    type Context = Self;
 
     fn create_http_context(&mut self, _stream: &HttpStream) -> Self {
         Self

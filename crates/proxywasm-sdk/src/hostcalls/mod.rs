@@ -5,6 +5,15 @@
     reason = "hostcalls take addresses; every one is made here, from a slice or a vector that outlives the call"
 )]
 
+pub(crate) mod bytestream;
+pub(crate) mod calls;
+pub(crate) mod ffi;
+pub(crate) mod grpc;
+pub(crate) mod kvstore;
+pub(crate) mod metrics;
+pub(crate) mod queue;
+pub(crate) mod timer;
+
 use core::marker::PhantomData;
 
 use crate::raw::{self, BufferType, LogLevel, MapType};
@@ -40,6 +49,13 @@ fn array(regions: &[Region<'_>]) -> (*const raw::Ciovec, u32) {
 /// Sizes are 32 bits wide on the wire, as they are in the memory that plugins run in.
 fn size(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// Calls with the address of a number that the host writes with `ok`.
+fn number<T: Default>(call: impl FnOnce(*mut T) -> Status) -> Result<T> {
+    let mut number = T::default();
+    call(&mut number).into_result()?;
+    Ok(number)
 }
 
 /// Calls once with the unused capacity of a vector, and appends what the host wrote to it. Returns the size
