@@ -1,0 +1,69 @@
+//! How calls end, in the codes of gRPC.
+
+use crate::event::code;
+use bytes::Bytes;
+use h2::Reason;
+use std::error::Error;
+use tonic::{Code, Status, TimeoutExpired};
+use wasi_common::CalloutStatus;
+
+/// The status that the upstream gave.
+pub(super) fn of_upstream(status: &Status) -> CalloutStatus {
+    CalloutStatus {
+        // Numbers that gRPC does not know have become `UNKNOWN` before; none is negative.
+        code: u32::try_from(status.code() as i32).unwrap_or(code::UNKNOWN),
+        message: Bytes::copy_from_slice(status.message().as_bytes()),
+    }
+}
+
+/// The status of a call that failed without one.
+pub(super) fn of_failure(status: &Status) -> CalloutStatus {
+    let mut message = status.message().to_owned();
+    for error in causes(status) {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+    }
+    CalloutStatus {
+        code: code_of_failure(status),
+        message: message.into(),
+    }
+}
+
+fn code_of_failure(status: &Status) -> u32 {
+    if status.code() == Code::OutOfRange {
+        // The limit of a message.
+        return code::RESOURCE_EXHAUSTED;
+    }
+    for error in causes(status) {
+        if error.is::<TimeoutExpired>() {
+            return code::DEADLINE_EXCEEDED;
+        }
+        let reset = error.downcast_ref::<h2::Error>().filter(|error| error.is_reset());
+        if let Some(reason) = reset.and_then(h2::Error::reason) {
+            return code_of_reset(reason);
+        }
+    }
+    match status.code() {
+        // A connection that broke.
+        Code::Unknown | Code::Cancelled if status.source().is_some() => code::UNAVAILABLE,
+        _ => of_upstream(status).code,
+    }
+}
+
+/// As gRPC over HTTP/2 maps the codes of resets.
+fn code_of_reset(reason: Reason) -> u32 {
+    match reason {
+        Reason::REFUSED_STREAM => code::UNAVAILABLE,
+        Reason::CANCEL => code::CANCELLED,
+        Reason::ENHANCE_YOUR_CALM => code::RESOURCE_EXHAUSTED,
+        Reason::INADEQUATE_SECURITY => code::PERMISSION_DENIED,
+        _ => code::INTERNAL,
+    }
+}
+
+fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(status.source(), |error| (*error).source())
+}
