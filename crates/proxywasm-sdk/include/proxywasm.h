@@ -1563,8 +1563,7 @@ proxywasm_status_t proxywasm_ffi_call_custom_function(proxywasm_custom_function_
 /*
  * Tells how many results a call has, and how large they are.
  *
- * Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `not_allowed` (another plugin's);
- * `invalid_memory_access`.
+ * Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `invalid_memory_access`.
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
  *
@@ -1579,8 +1578,8 @@ proxywasm_status_t proxywasm_ffi_get_custom_function_results_sizes(proxywasm_fun
 /*
  * Copies the results into the plugin's memory, as a packed list, and then forgets them.
  *
- * Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `not_allowed` (another plugin's);
- * `invalid_memory_access`; `buffer_too_small` (they are kept).
+ * Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `invalid_memory_access`;
+ * `buffer_too_small` (they are kept).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
  *

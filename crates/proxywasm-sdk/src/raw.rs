@@ -1418,8 +1418,7 @@ pub mod ffi {
 
         /// Tells how many results a call has, and how large they are.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `not_allowed` (another plugin's);
-        /// `invalid_memory_access`.
+        /// Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `invalid_memory_access`.
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
         ///
@@ -1431,8 +1430,8 @@ pub mod ffi {
 
         /// Copies the results into the plugin's memory, as a packed list, and then forgets them.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `not_allowed` (another plugin's);
-        /// `invalid_memory_access`; `buffer_too_small` (they are kept).
+        /// Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `invalid_memory_access`;
+        /// `buffer_too_small` (they are kept).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
         ///

@@ -250,8 +250,7 @@ pub mod wasi_ffi {
         ) -> Result<FunctionReturnId, Status>;
         /// Tells how many results a call has, and how large they are.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `not_allowed` (another plugin's);
-        /// `invalid_memory_access`.
+        /// Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `invalid_memory_access`.
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
         ///
@@ -268,8 +267,8 @@ pub mod wasi_ffi {
         ) -> Result<(), Status>;
         /// Copies the results into the plugin's memory, as a packed list, and then forgets them.
         ///
-        /// Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `not_allowed` (another plugin's);
-        /// `invalid_memory_access`; `buffer_too_small` (they are kept).
+        /// Statuses: `ok`; `bad_argument` (unknown results, or fetched already); `invalid_memory_access`;
+        /// `buffer_too_small` (they are kept).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
         ///
