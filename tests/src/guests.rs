@@ -44,6 +44,40 @@ pub const ADD_HEADER_COMPONENT: &str = "add_header_component";
 pub const FORWARD_LEGACY: &str = "forward_legacy";
 /// Forwards everything, from every callback; component ABI.
 pub const FORWARD_COMPONENT: &str = "forward_component";
+/// Asks an HTTP and a gRPC service about each request; ABI 0.2.1.
+pub const CALL_LEGACY: &str = "call_legacy";
+/// Asks an HTTP and a gRPC service about each request; component ABI.
+pub const CALL_COMPONENT: &str = "call_component";
+/// Reads answers of calls and gRPC streams as they come; ABI 0.2.1.
+pub const STREAM_LEGACY: &str = "stream_legacy";
+/// Reads answers of calls and gRPC streams as they come; component ABI.
+pub const STREAM_COMPONENT: &str = "stream_component";
+/// Counts requests in a store; ABI 0.2.1.
+pub const STORE_LEGACY: &str = "store_legacy";
+/// Counts requests in a store; component ABI.
+pub const STORE_COMPONENT: &str = "store_component";
+/// Puts requests into a queue, or takes them out; ABI 0.2.1.
+pub const QUEUE_LEGACY: &str = "queue_legacy";
+/// Puts requests into a queue, or takes them out; component ABI.
+pub const QUEUE_COMPONENT: &str = "queue_component";
+/// Counts timers that fire; component ABI.
+pub const TIMER_COMPONENT: &str = "timer_component";
+/// Counts ticks; ABI 0.2.1.
+pub const TICK_LEGACY: &str = "tick_legacy";
+/// Keeps metrics of requests; ABI 0.2.1.
+pub const METRICS_LEGACY: &str = "metrics_legacy";
+/// Keeps metrics of requests; component ABI.
+pub const METRICS_COMPONENT: &str = "metrics_component";
+/// Counts and changes what TCP streams carry; ABI 0.2.1.
+pub const TCP_LEGACY: &str = "tcp_legacy";
+/// Counts and changes what TCP streams carry; component ABI.
+pub const TCP_COMPONENT: &str = "tcp_component";
+/// Calls functions of the embedder, and is called by it; ABI 0.2.1.
+pub const FFI_LEGACY: &str = "ffi_legacy";
+/// Calls functions of the embedder, and is called by it; component ABI.
+pub const FFI_COMPONENT: &str = "ffi_component";
+/// Writes log lines, and follows the log level; component ABI.
+pub const LOG_COMPONENT: &str = "log_component";
 
 /// All plugins.
 pub const ALL: &[&str] = &[
@@ -62,6 +96,23 @@ pub const ALL: &[&str] = &[
     ADD_HEADER_COMPONENT,
     FORWARD_LEGACY,
     FORWARD_COMPONENT,
+    CALL_LEGACY,
+    CALL_COMPONENT,
+    STREAM_LEGACY,
+    STREAM_COMPONENT,
+    STORE_LEGACY,
+    STORE_COMPONENT,
+    QUEUE_LEGACY,
+    QUEUE_COMPONENT,
+    TIMER_COMPONENT,
+    TICK_LEGACY,
+    METRICS_LEGACY,
+    METRICS_COMPONENT,
+    TCP_LEGACY,
+    TCP_COMPONENT,
+    FFI_LEGACY,
+    FFI_COMPONENT,
+    LOG_COMPONENT,
 ];
 
 /// The manifest of the plugins.
