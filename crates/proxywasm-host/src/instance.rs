@@ -15,6 +15,7 @@ use wasi_common::guest::MemorySlot;
 use wasi_common::{CallScope, Common, StreamTable};
 use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
 use wasi_http::{Http, HttpCallbacks, Phase};
+use wasi_kvstore::KvStores;
 use wasi_log::{Log, LogCallbacks};
 use wasmtime::{AsContextMut, Store, StoreContextMut, StoreLimitsBuilder};
 
@@ -73,6 +74,7 @@ impl Instance {
             lifecycle: Lifecycle::default(),
             http: Http::default(),
             log: Log::new(Arc::clone(&services.log), config.log_level),
+            stores: KvStores::new(Arc::clone(&services.stores)),
             wasi: plugin.environment().clone(),
             legacy: Legacy::new(version),
             clock: CallClock::new(config.resources.start_time),
@@ -166,6 +168,7 @@ impl Instance {
         if let Some(root) = self.roots.remove(&id) {
             self.state().common.contexts.remove_plugin(root.plugin_id);
             self.state().legacy.remove_plugin(root.plugin_id);
+            self.state().stores.remove_plugin(root.plugin_id);
         }
     }
 

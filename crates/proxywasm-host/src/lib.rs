@@ -83,4 +83,5 @@ pub use wasi_common::{
     PropertyValue, Upstreams,
 };
 pub use wasi_http::{Part, Phase};
+pub use wasi_kvstore::{InProcessStores, KvBackend, StoreSettings};
 pub use wasi_log::{LogSink, MemorySink, Record, TracingSink};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use wasi_common::Upstreams;
+use wasi_kvstore::{InProcessStores, KvBackend};
 use wasi_log::LogSink;
 
 /// What plugins reach beyond their streams. Clones share it: a program makes one and gives it to all its hosts, so that its
@@ -13,6 +14,8 @@ pub struct Services {
     pub log: Arc<dyn LogSink>,
     /// The upstreams that calls of plugins can go to. None by default.
     pub upstreams: Arc<dyn Upstreams>,
+    /// Where key-value stores and shared data live. The memory of this process by default.
+    pub stores: Arc<dyn KvBackend>,
 }
 
 // === impl Services ===
@@ -23,6 +26,7 @@ impl Services {
         Self {
             log,
             upstreams: Arc::new(BTreeSet::new()),
+            stores: Arc::new(InProcessStores::default()),
         }
     }
 

@@ -9,6 +9,7 @@ use wasi_common::guest::{GuestMemoryView, MemorySlot};
 use wasi_common::{Common, CommonView, LogLevel};
 use wasi_context::{Lifecycle, LifecycleView};
 use wasi_http::{Http, HttpView};
+use wasi_kvstore::{InProcessStores, KvStoreView, KvStores};
 use wasi_log::{Log, LogView, TracingSink};
 use wasmtime::StoreLimits;
 
@@ -19,6 +20,7 @@ pub(crate) struct State {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) http: Http,
     pub(crate) log: Log,
+    pub(crate) stores: KvStores,
     pub(crate) wasi: Wasi,
     pub(crate) legacy: Legacy,
     pub(crate) clock: CallClock,
@@ -34,6 +36,7 @@ impl State {
             lifecycle: Lifecycle::default(),
             http: Http::default(),
             log: Log::new(Arc::new(TracingSink), LogLevel::Critical),
+            stores: KvStores::new(Arc::new(InProcessStores::default())),
             wasi: Wasi::default(),
             legacy: Legacy::new(AbiVersion::V0_2_1),
             clock: CallClock::new(Duration::ZERO),
@@ -78,6 +81,12 @@ impl LogView for State {
     }
 }
 
+impl KvStoreView for State {
+    fn kv_stores(&mut self) -> (&mut Common, &mut KvStores) {
+        (&mut self.common, &mut self.stores)
+    }
+}
+
 impl WasiView for State {
     fn wasi(&self) -> &Wasi {
         &self.wasi
@@ -91,6 +100,7 @@ impl LegacyView for State {
             http: &mut self.http,
             lifecycle: &mut self.lifecycle,
             log: &mut self.log,
+            stores: &mut self.stores,
             legacy: &mut self.legacy,
         }
     }

@@ -47,6 +47,7 @@ hostcalls! {
     GetHeaderMapValue = "proxy_get_header_map_value",
     GetLogLevel = "proxy_get_log_level",
     GetProperty = "proxy_get_property",
+    GetSharedData = "proxy_get_shared_data",
     GetStatus = "proxy_get_status",
     Log = "proxy_log",
     NotifyMemoryGrowth = "emscripten_notify_memory_growth",
@@ -58,6 +59,7 @@ hostcalls! {
     SetEffectiveContext = "proxy_set_effective_context",
     SetHeaderMapPairs = "proxy_set_header_map_pairs",
     SetProperty = "proxy_set_property",
+    SetSharedData = "proxy_set_shared_data",
 }
 
 /// A hostcall of the ABI that is not offered yet.
@@ -94,7 +96,6 @@ pub const UNOFFERED: &[Unoffered] = &[
     unoffered("proxy_enqueue_shared_queue", Status::NotFound),
     unoffered("proxy_get_configuration", Status::Unimplemented),
     unoffered("proxy_get_metric", Status::NotFound),
-    unoffered("proxy_get_shared_data", Status::NotFound),
     unoffered("proxy_grpc_call", Status::InternalFailure),
     unoffered("proxy_grpc_cancel", Status::NotFound),
     unoffered("proxy_grpc_close", Status::NotFound),
@@ -105,7 +106,6 @@ pub const UNOFFERED: &[Unoffered] = &[
     unoffered("proxy_record_metric", Status::NotFound),
     unoffered("proxy_register_shared_queue", Status::Unimplemented),
     unoffered("proxy_resolve_shared_queue", Status::NotFound),
-    unoffered("proxy_set_shared_data", Status::Unimplemented),
     unoffered("proxy_set_tick_period_milliseconds", Status::Unimplemented),
 ];
 

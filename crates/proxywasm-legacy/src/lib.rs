@@ -6,8 +6,8 @@
 //! allocator. The meaning of a call is in the cores; where the generations truly differ, cores read
 //! [`AbiPolicy::LEGACY`](wasi_common::AbiPolicy::LEGACY).
 //!
-//! Offered is what plugins of HTTP streams need: headers, bodies, trailers, properties, configuration, local responses, log, time
-//! ([`Hostcall`]). Calls to other services, shared data, queues, metrics, timers and foreign functions are not offered yet
+//! Offered is what plugins of HTTP streams need: headers, bodies, trailers, properties, configuration, local responses, shared data,
+//! log, time ([`Hostcall`]). Calls to other services, queues, metrics, timers and foreign functions are not offered yet
 //! ([`UNOFFERED`]). The SDK for Rust imports them into every plugin, called or not; [`refuse_unoffered_imports`] lets such
 //! plugins load.
 //!
@@ -39,6 +39,7 @@
 //! };
 //! use wasi_context::Lifecycle;
 //! use wasi_http::{Http, HttpCallbacks};
+//! use wasi_kvstore::{InProcessStores, KvStores};
 //! use wasi_log::{Log, TracingSink};
 //! use wasmtime::{AsContextMut, Engine, Linker, Module, Store};
 //!
@@ -48,6 +49,7 @@
 //!     http: Http,
 //!     lifecycle: Lifecycle,
 //!     log: Log,
+//!     stores: KvStores,
 //!     legacy: Legacy,
 //! }
 //!
@@ -70,6 +72,7 @@
 //!             http: &mut self.http,
 //!             lifecycle: &mut self.lifecycle,
 //!             log: &mut self.log,
+//!             stores: &mut self.stores,
 //!             legacy: &mut self.legacy,
 //!         }
 //!     }
@@ -102,6 +105,7 @@
 //!     http: Http::default(),
 //!     lifecycle: Lifecycle::default(),
 //!     log: Log::new(Arc::new(TracingSink), LogLevel::Info),
+//!     stores: KvStores::new(Arc::new(InProcessStores::default())),
 //!     legacy: Legacy::new(version),
 //! };
 //! let mut store = Store::new(&engine, state);

@@ -50,7 +50,12 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
             Core::BadArgument | Core::NotAllowed | Core::InvalidOperation | Core::BufferTooSmall,
         ) => Status::Ok,
         (
-            H::GetHeaderMapValue | H::GetBufferBytes | H::GetBufferStatus | H::GetProperty | H::Done,
+            H::GetHeaderMapValue
+            | H::GetBufferBytes
+            | H::GetBufferStatus
+            | H::GetProperty
+            | H::GetSharedData
+            | H::Done,
             Core::BadArgument | Core::NotAllowed | Core::InvalidOperation | Core::BufferTooSmall,
         ) => Status::NotFound,
         (_, Core::BadArgument | Core::NotAllowed | Core::InvalidOperation | Core::BufferTooSmall) => {
@@ -83,6 +88,7 @@ mod tests {
                 ],
             ),
             (H::SetEffectiveContext, &[Status::BadArgument]),
+            (H::GetSharedData, &[Status::NotFound]),
         ];
         for (hostcall, listed) in table {
             for status in OF_THE_MOMENT {

@@ -5,6 +5,7 @@ use crate::version::AbiVersion;
 use wasi_common::{Common, CommonView};
 use wasi_context::Lifecycle;
 use wasi_http::Http;
+use wasi_kvstore::KvStores;
 use wasi_log::Log;
 use wasmtime::TypedFunc;
 
@@ -28,6 +29,8 @@ pub struct LegacyParts<'a> {
     pub lifecycle: &'a mut Lifecycle,
     /// The log.
     pub log: &'a mut Log,
+    /// The key-value stores, one of which holds the shared data.
+    pub stores: &'a mut KvStores,
     /// What only the older ABIs have.
     pub legacy: &'a mut Legacy,
 }

@@ -13,3 +13,4 @@ mod maps;
 mod pauses;
 mod responses;
 mod review;
+mod stores;

@@ -51,6 +51,11 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
         &[(0, Span), (2, Result(4)), (3, Result(4))],
     ),
     (
+        "proxy_get_shared_data",
+        &[64, 1, 16, 20, 24],
+        &[(0, Span), (2, Result(4)), (3, Result(4)), (4, Result(4))],
+    ),
+    (
         "proxy_get_status",
         &[12, 16, 20],
         &[(0, Result(4)), (1, Result(4)), (2, Result(4))],
@@ -70,12 +75,15 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
     ("proxy_set_buffer_bytes", &[0, 0, 0, 64, 1], &[(3, Span)]),
     ("proxy_set_header_map_pairs", &[0, 0, 4], &[(1, Span)]),
     ("proxy_set_property", &[64, 1, 64, 1], &[(0, Span), (2, Span)]),
+    ("proxy_set_shared_data", &[64, 1, 64, 1, 0], &[(0, Span), (2, Span)]),
 ];
 
 fn guest() -> Guest {
-    Guest::from_wat(&passing_on(
+    let mut guest = Guest::from_wat(&passing_on(
         r#"(data (i32.const 64) "x") (data (i32.const 72) "plugin_name")"#,
-    ))
+    ));
+    assert_eq!(guest.call("proxy_set_shared_data", &[64, 1, 64, 1, 0]), 0);
+    guest
 }
 
 #[test]

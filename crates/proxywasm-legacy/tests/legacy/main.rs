@@ -9,6 +9,7 @@ mod log_and_time;
 mod maps;
 mod properties;
 mod sdk;
+mod shared_data;
 mod start;
 mod streams;
 mod support;

@@ -12,6 +12,7 @@ use wasi_common::{
 };
 use wasi_context::Lifecycle;
 use wasi_http::{Http, HttpCallbacks, Phase};
+use wasi_kvstore::{InProcessStores, KvStores, StoreSettings};
 use wasi_log::{Log, LogSink, LogView, MemorySink};
 use wasmtime::{Engine, Instance, Linker, Module, Store, Val};
 
@@ -29,6 +30,7 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_get_header_map_value", 5),
     ("proxy_get_log_level", 1),
     ("proxy_get_property", 4),
+    ("proxy_get_shared_data", 5),
     ("proxy_get_status", 3),
     ("proxy_log", 3),
     ("proxy_remove_header_map_value", 3),
@@ -38,6 +40,7 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_set_effective_context", 1),
     ("proxy_set_header_map_pairs", 3),
     ("proxy_set_property", 4),
+    ("proxy_set_shared_data", 5),
 ];
 
 /// The end of the memory of [`passing_on`], in bytes.
@@ -56,6 +59,7 @@ pub(crate) struct State {
     pub(crate) http: Http,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) log: Log,
+    pub(crate) stores: KvStores,
     wasi: Wasi,
     pub(crate) legacy: Legacy,
 }
@@ -91,6 +95,7 @@ impl LegacyView for State {
             http: &mut self.http,
             lifecycle: &mut self.lifecycle,
             log: &mut self.log,
+            stores: &mut self.stores,
             legacy: &mut self.legacy,
         }
     }
@@ -123,6 +128,10 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
         http: Http::default(),
         lifecycle: Lifecycle::default(),
         log: Log::new(Arc::clone(&sink) as Arc<dyn LogSink>, LogLevel::Debug),
+        stores: KvStores::new(Arc::new(InProcessStores::new(StoreSettings {
+            value_bytes: 8 << 10,
+            ..StoreSettings::default()
+        }))),
         wasi: Wasi::default(),
         legacy: Legacy::new(AbiVersion::detect(&module).unwrap_or(AbiVersion::V0_2_1)),
     };
