@@ -55,7 +55,7 @@ pub enum AddressError {
     },
 }
 
-/// A call under way. To drop both halves is to cancel it.
+/// A call under way. To drop it is to cancel it; to drop only what goes out is to end that direction.
 #[derive(Debug)]
 pub struct Call {
     /// What goes out.
