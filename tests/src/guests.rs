@@ -78,6 +78,8 @@ pub const FFI_LEGACY: &str = "ffi_legacy";
 pub const FFI_COMPONENT: &str = "ffi_component";
 /// Writes log lines, and follows the log level; component ABI.
 pub const LOG_COMPONENT: &str = "log_component";
+/// Counts requests in a store, in C; component ABI.
+pub const C_COMPONENT: &str = "c_component";
 
 /// All plugins.
 pub const ALL: &[&str] = &[
@@ -113,6 +115,7 @@ pub const ALL: &[&str] = &[
     FFI_LEGACY,
     FFI_COMPONENT,
     LOG_COMPONENT,
+    C_COMPONENT,
 ];
 
 /// The manifest of the plugins.

@@ -1,4 +1,4 @@
-//! Builds the plugins with cargo, in a way that no folder of this machine is named in them.
+//! Builds the plugins, those in Rust with cargo, in a way that no folder of this machine is named in them.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::Folders;
+use super::c;
 use super::toolchain::{StandardLibrary, TARGET, Toolchain};
 
 /// A built plugin.
@@ -20,6 +21,8 @@ pub(super) struct Guest {
     pub(super) source: String,
     /// The module.
     pub(super) wasm: Vec<u8>,
+    /// What built it, if that was not the compiler of the manifest.
+    pub(super) compiler: Option<String>,
 }
 
 /// The cargo that runs this task, else the one in the path.
@@ -30,7 +33,7 @@ pub(super) fn cargo() -> OsString {
 /// Builds all plugins; sorted by name.
 ///
 /// # Errors
-/// Where cargo fails, or a plugin names a folder of this machine.
+/// Where cargo or clang fails, or a plugin names a folder of this machine.
 pub(super) fn build(folders: &Folders, toolchain: &Toolchain) -> anyhow::Result<Vec<Guest>> {
     let machine = Machine::look(folders, toolchain)?;
     let mut command = Command::new(cargo());
@@ -57,28 +60,34 @@ pub(super) fn build(folders: &Folders, toolchain: &Toolchain) -> anyhow::Result<
     for package in packages(folders)? {
         let module = built.join(format!("{}.wasm", package.name));
         let wasm = fs::read(&module).with_context(|| format!("{} was not built", module.display()))?;
-        if let Some(path) = machine.path_in(&wasm) {
-            bail!(
-                "{} contains the path {path}, which names this machine: it needs another remapped prefix",
-                package.name
-            );
-        }
         let folder = package
             .manifest_path
             .parent()
             .context("a manifest lies in a folder")?;
-        let source = folder
-            .strip_prefix(&folders.repository)?
-            .to_string_lossy()
-            .replace('\\', "/");
         guests.push(Guest {
+            source: relative(folders, folder)?,
             name: package.name,
-            source,
             wasm,
+            compiler: None,
         });
+    }
+    guests.extend(c::build(folders)?);
+    for guest in &guests {
+        if let Some(path) = machine.path_in(&guest.wasm) {
+            bail!(
+                "{} contains the path {path}, which names this machine: it needs another remapped prefix",
+                guest.name
+            );
+        }
     }
     guests.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(guests)
+}
+
+/// A folder of the repository as the manifest names it.
+pub(super) fn relative(folders: &Folders, folder: &Path) -> anyhow::Result<String> {
+    let folder = folder.strip_prefix(&folders.repository)?;
+    Ok(folder.to_string_lossy().replace('\\', "/"))
 }
 
 /// The folders whose paths must not get into a plugin.

@@ -41,12 +41,39 @@ pub(super) struct Entry {
     /// Source folder, relative to the repository.
     source: String,
     /// SHA-256 of the module, in hexadecimal.
-    sha256: String,
+    pub(super) sha256: String,
     /// Bytes of the module.
     size: usize,
+    /// What built it, if that was not the toolchain of the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) compiler: Option<String>,
 }
 
 impl Manifest {
+    /// Reads the manifest of a folder.
+    ///
+    /// # Errors
+    /// Where there is none, or none that can be read.
+    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let text = fs::read(folder.join(MANIFEST))
+            .with_context(|| format!("the plugins in {} have no manifest", folder.display()))?;
+        serde_json::from_slice(&text).context("the manifest cannot be read")
+    }
+
+    /// The names of the plugins whose compiler is another one here than there: their bits cannot be compared.
+    pub(super) fn of_other_compilers<'a>(&'a self, other: &Self) -> Vec<&'a str> {
+        self.guests
+            .iter()
+            .filter(|(name, entry)| {
+                other
+                    .guests
+                    .get(*name)
+                    .is_some_and(|other| other.compiler != entry.compiler)
+            })
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
     /// The names of the plugins that are not the same here and there.
     pub(super) fn differences<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
         let mut names: Vec<_> = self
@@ -111,13 +138,21 @@ fn entry(guest: &Guest) -> anyhow::Result<Entry> {
             guest.name
         ),
     };
-    let digest = Sha256::digest(&guest.wasm);
     Ok(Entry {
         abi: abi.to_owned(),
         source: guest.source.clone(),
-        sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: sha256(&guest.wasm),
         size: guest.wasm.len(),
+        compiler: guest.compiler.clone(),
     })
+}
+
+/// The SHA-256 of a module, in hexadecimal.
+pub(super) fn sha256(wasm: &[u8]) -> String {
+    Sha256::digest(wasm)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -135,6 +170,7 @@ mod tests {
             source: String::new(),
             sha256: sha256.to_owned(),
             size: 1,
+            compiler: None,
         };
         let guests = guests
             .iter()
@@ -149,5 +185,16 @@ mod tests {
         let rebuilt = manifest(&[("changed", "2"), ("new", "1"), ("same", "1")]);
         assert_eq!(committed.differences(&rebuilt), ["changed", "missing", "new"]);
         assert!(committed.differences(&committed).is_empty());
+    }
+
+    #[test]
+    fn plugins_of_another_compiler_are_not_compared() {
+        let committed = manifest(&[("c", "1"), ("rust", "1")]);
+        let mut rebuilt = manifest(&[("c", "2"), ("rust", "1"), ("new", "1")]);
+        assert!(committed.of_other_compilers(&rebuilt).is_empty());
+        if let Some(entry) = rebuilt.guests.get_mut("c") {
+            entry.compiler = Some("clang".to_owned());
+        }
+        assert_eq!(committed.of_other_compilers(&rebuilt), ["c"]);
     }
 }
