@@ -243,6 +243,7 @@ fn add_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasi_context::add_to_linker(linker)?;
     wasi_http::add_to_linker(linker)?;
     wasi_kvstore::add_to_linker(linker)?;
+    wasi_bytestream::add_to_linker(linker)?;
     wasi_log::add_to_linker(linker)
 }
 

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use wasi_common::{Limits, LogLevel, Permissions};
-use wasi_http::Phase;
+use wasi_bytestream::Phase as BytestreamPhase;
+use wasi_common::{Direction, Limits, LogLevel, Permissions};
+use wasi_http::{Part, Phase};
 
 pub use proxywasm_legacy::HeadersPause;
 
@@ -83,7 +84,7 @@ pub enum InstanceStrategy {
 
 /// A set of callbacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct PhaseSet(u8);
+pub struct PhaseSet(u16);
 
 // === impl PluginConfig ===
 
@@ -127,9 +128,19 @@ impl PhaseSet {
     /// No callback.
     pub const NONE: Self = Self(0);
 
-    /// Whether a callback is in the set.
+    /// Whether a callback of HTTP streams is in the set.
     pub fn contains(self, phase: Phase) -> bool {
-        self.0 & phase.bit() != 0
+        self.0 & u16::from(phase.bit()) != 0
+    }
+
+    /// Whether a callback of byte streams is in the set.
+    pub fn contains_bytestream(self, phase: BytestreamPhase) -> bool {
+        self.0 & bytestream_bit(phase) != 0
+    }
+
+    /// The set with those of another.
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// The set without those of another.
@@ -138,13 +149,50 @@ impl PhaseSet {
     }
 
     /// The bits, for keys.
-    pub(crate) fn bits(self) -> u8 {
+    pub(crate) fn bits(self) -> u16 {
         self.0
     }
+
+    /// The set as it is asked for a byte stream: a new connection is to data what headers are to a body.
+    pub(crate) fn for_bytestream(self) -> Self {
+        let parts = [
+            (BytestreamPhase::NewConnection, Direction::Request, Part::Headers),
+            (BytestreamPhase::DownstreamData, Direction::Request, Part::Body),
+            (BytestreamPhase::UpstreamData, Direction::Response, Part::Body),
+        ];
+        let called = parts
+            .into_iter()
+            .filter(|(phase, ..)| self.contains_bytestream(*phase));
+        let as_parts: Self = called
+            .map(|(_, direction, part)| Phase::new(direction, part))
+            .collect();
+        Self(self.0 & !HTTP | as_parts.0)
+    }
+}
+
+/// The bits of HTTP streams; those of byte streams are above.
+const HTTP: u16 = u8::MAX as u16;
+
+fn bytestream_bit(phase: BytestreamPhase) -> u16 {
+    u16::from(phase.bit()) << HTTP.count_ones()
 }
 
 impl FromIterator<Phase> for PhaseSet {
     fn from_iter<I: IntoIterator<Item = Phase>>(phases: I) -> Self {
-        Self(phases.into_iter().fold(0, |bits, phase| bits | phase.bit()))
+        Self(
+            phases
+                .into_iter()
+                .fold(0, |bits, phase| bits | u16::from(phase.bit())),
+        )
+    }
+}
+
+impl FromIterator<BytestreamPhase> for PhaseSet {
+    fn from_iter<I: IntoIterator<Item = BytestreamPhase>>(phases: I) -> Self {
+        Self(
+            phases
+                .into_iter()
+                .fold(0, |bits, phase| bits | bytestream_bit(phase)),
+        )
     }
 }

@@ -6,7 +6,7 @@ use crate::output::{Output, ResetReason};
 use crate::plugin::FilterChain;
 use crate::services::Services;
 use crate::state::State;
-use crate::stream::{FilterState, HttpStream, Piece, Work};
+use crate::stream::{FilterState, Kind, Piece, Place, StreamState, Work};
 use crate::vm::Vm;
 use bytes::Bytes;
 use http::{HeaderMap, request, response};
@@ -34,7 +34,7 @@ pub struct Host {
     pub(crate) vm_by_key: FxHashMap<[u8; 32], usize>,
     pub(crate) free_vms: Vec<usize>,
     pub(crate) streams: StreamTable,
-    pub(crate) http: Vec<HttpStream>,
+    pub(crate) states: Vec<StreamState>,
     pub(crate) work: VecDeque<Work>,
     pub(crate) effects: VecDeque<QueuedEffect>,
     pub(crate) ready: VecDeque<StreamKey>,
@@ -57,6 +57,7 @@ pub(crate) struct QueuedEffect {
 
 pub(crate) enum Effect {
     Http(wasi_http::Effect),
+    Bytestream(wasi_bytestream::Effect),
     Lifecycle(wasi_context::Effect),
 }
 
@@ -102,7 +103,7 @@ impl Host {
             vm_by_key: FxHashMap::default(),
             free_vms: Vec::new(),
             streams: StreamTable::new(),
-            http: Vec::new(),
+            states: Vec::new(),
             work: VecDeque::new(),
             effects: VecDeque::new(),
             ready: VecDeque::new(),
@@ -113,17 +114,28 @@ impl Host {
 
     /// Begins an HTTP stream: each plugin of the chain gets a context for it. `properties` answers what only the driver knows.
     pub fn open(&mut self, chain: &FilterChain, properties: Option<Box<dyn PropertySource>>) -> StreamId {
+        self.begin_stream(chain, properties, Kind::Http)
+    }
+
+    pub(crate) fn begin_stream(
+        &mut self,
+        chain: &FilterChain,
+        properties: Option<Box<dyn PropertySource>>,
+        kind: Kind,
+    ) -> StreamId {
         let key = self.streams.open(chain.plugins().len());
-        if self.http.len() <= key.index() {
-            self.http.resize_with(key.index() + 1, HttpStream::default);
+        if self.states.len() <= key.index() {
+            self.states.resize_with(key.index() + 1, StreamState::default);
         }
         if let Some(stream) = self.streams.get_mut(key) {
             stream.source = properties;
         }
-        let Some(stream) = self.http.get_mut(key.index()) else {
+        let Some(stream) = self.states.get_mut(key.index()) else {
             return StreamId(key);
         };
         stream.key = Some(key);
+        stream.kind = kind;
+        let context_type = stream.context_type();
         stream.open = [true, true];
         stream.response_low = chain.plugins().len();
         stream.keeps_maps = chain.reads_maps();
@@ -133,7 +145,7 @@ impl Host {
             .resize_with(chain.plugins().len(), FilterState::default);
         self.current = Some(key);
         for index in 0..chain.plugins().len() {
-            self.create_context(key, index, chain);
+            self.create_context(key, context_type, index, chain);
         }
         self.run();
         StreamId(key)
@@ -244,7 +256,7 @@ impl Host {
     /// Whether more of a direction is wanted. While it is not, the driver should not read, so that the peer is slowed down.
     pub fn wants(&self, id: StreamId, direction: Direction) -> bool {
         let stream = self
-            .http
+            .states
             .get(id.0.index())
             .filter(|stream| stream.key == Some(id.0));
         stream.is_some_and(|stream| stream.wants(direction))
@@ -296,16 +308,22 @@ impl Host {
         piece: Piece,
         fill: impl FnOnce(&mut wasi_common::Stream),
     ) {
-        let Some(stream) = self.stream(id.0).filter(|stream| stream.takes(direction)) else {
+        let takes = |stream: &&mut StreamState| matches!(stream.kind, Kind::Http) && stream.takes(direction);
+        let Some(stream) = self.stream(id.0).filter(takes) else {
             return;
         };
         let place = stream.entry(direction);
         if let Some(slots) = self.streams.get_mut(id.0) {
             fill(slots);
         }
-        self.current = Some(id.0);
+        self.send_in(id.0, place, direction, piece);
+    }
+
+    /// A piece begins its way through the chain.
+    pub(crate) fn send_in(&mut self, key: StreamKey, place: Place, direction: Direction, piece: Piece) {
+        self.current = Some(key);
         self.advance(Work {
-            key: id.0,
+            key,
             place,
             direction,
             piece,
@@ -327,8 +345,8 @@ impl Host {
         self.current = None;
     }
 
-    pub(crate) fn stream(&mut self, key: StreamKey) -> Option<&mut HttpStream> {
-        self.http
+    pub(crate) fn stream(&mut self, key: StreamKey) -> Option<&mut StreamState> {
+        self.states
             .get_mut(key.index())
             .filter(|stream| stream.key == Some(key))
     }
@@ -344,7 +362,7 @@ impl Host {
         }
     }
 
-    fn create_context(&mut self, key: StreamKey, index: usize, chain: &FilterChain) {
+    fn create_context(&mut self, key: StreamKey, kind: ContextType, index: usize, chain: &FilterChain) {
         let Some(plugin) = chain.plugins().get(index) else {
             return;
         };
@@ -356,7 +374,11 @@ impl Host {
             return;
         };
         let Root { plugin_id, phases } = running.root;
-        let context = Context::new(plugin_id, key, index, ContextType::Http);
+        let phases = match kind {
+            ContextType::Http => phases,
+            ContextType::Bytestream => phases.for_bytestream(),
+        };
+        let context = Context::new(plugin_id, key, index, kind);
         let context_id = instance.state().common.contexts.add_context(context);
         let bound = plugin.config().limits.held_body_bytes;
         if let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get_mut(index)) {
@@ -367,7 +389,7 @@ impl Host {
         let created = self.call(key, index, "on_context_create", |callbacks, store, context_id| {
             callbacks
                 .lifecycle
-                .create_context(store, context_id, plugin_id, ContextType::Http)
+                .create_context(store, context_id, plugin_id, kind)
         });
         if let Some(new_id) = created.filter(|new_id| *new_id != 0 && *new_id != context_id) {
             self.rename_context(key, index, new_id);
@@ -376,7 +398,7 @@ impl Host {
 
     fn rename_context(&mut self, key: StreamKey, index: usize, new_id: u32) {
         let Some(filter) = self
-            .http
+            .states
             .get_mut(key.index())
             .and_then(|stream| stream.filters.get_mut(index))
         else {
@@ -392,10 +414,13 @@ impl Host {
                 filter.context_id = new_id;
                 let (vm, generation) = (filter.vm, filter.generation);
                 for queued in &mut self.effects {
-                    if (queued.vm, queued.generation) == (vm, generation)
-                        && let Effect::Http(effect) = &mut queued.effect
-                    {
-                        effect.rename_context(old_id, new_id);
+                    if (queued.vm, queued.generation) != (vm, generation) {
+                        continue;
+                    }
+                    match &mut queued.effect {
+                        Effect::Http(effect) => effect.rename_context(old_id, new_id),
+                        Effect::Bytestream(effect) => effect.rename_context(old_id, new_id),
+                        Effect::Lifecycle(_) => {}
                     }
                 }
             }
@@ -423,7 +448,7 @@ impl Host {
         call: impl FnOnce(&Callbacks, StoreContextMut<'_, State>, u32) -> wasmtime::Result<R>,
     ) -> Option<R> {
         let stream = self
-            .http
+            .states
             .get_mut(key.index())
             .filter(|stream| stream.key == Some(key))?;
         let filter = stream.filters.get(index).filter(|filter| filter.alive)?;
@@ -507,6 +532,10 @@ impl Host {
                 .into_iter()
                 .map(Effect::Http)
                 .for_each(&mut queue);
+        }
+        if state.bytestream.has_effects() {
+            let effects = state.bytestream.take_effects();
+            effects.into_iter().map(Effect::Bytestream).for_each(&mut queue);
         }
         if state.lifecycle.has_effects() {
             let effects = state.lifecycle.take_effects();

@@ -11,6 +11,7 @@ use proxywasm_legacy::{AbiVersion, Legacy};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use wasi_bytestream::{Bytestream, BytestreamCallbacks};
 use wasi_common::guest::MemorySlot;
 use wasi_common::{CallScope, Common, StreamTable};
 use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
@@ -33,6 +34,7 @@ pub(crate) struct Instance {
 pub(crate) struct Callbacks {
     pub(crate) lifecycle: Arc<dyn LifecycleCallbacks<State> + Send + Sync>,
     pub(crate) http: Arc<dyn HttpCallbacks<State> + Send + Sync>,
+    pub(crate) bytestream: Arc<dyn BytestreamCallbacks<State> + Send + Sync>,
     pub(crate) log: Arc<dyn LogCallbacks<State> + Send + Sync>,
 }
 
@@ -73,6 +75,7 @@ impl Instance {
             common: Common::default(),
             lifecycle: Lifecycle::default(),
             http: Http::default(),
+            bytestream: Bytestream::default(),
             log: Log::new(Arc::clone(&services.log), config.log_level),
             stores: KvStores::new(Arc::clone(&services.stores)),
             wasi: plugin.environment().clone(),
@@ -142,12 +145,14 @@ impl Instance {
                 });
             }
         }
-        let exported = Phase::ALL
+        let http = Phase::ALL
             .into_iter()
             .filter(|phase| self.callbacks.http.exports(*phase));
-        let phases = exported
-            .collect::<PhaseSet>()
-            .without(plugin.config().callbacks_off);
+        let bytestream = wasi_bytestream::Phase::ALL
+            .into_iter()
+            .filter(|phase| self.callbacks.bytestream.exports(*phase));
+        let exported = http.collect::<PhaseSet>().with(bytestream.collect::<PhaseSet>());
+        let phases = exported.without(plugin.config().callbacks_off);
         let root = Root { plugin_id, phases };
         self.roots.insert(plugin.id(), root);
         Ok(root)
@@ -209,6 +214,7 @@ impl Callbacks {
             Abi::Component => Self {
                 lifecycle: Arc::new(wasi_context::Callbacks::load(store, instance)?),
                 http: Arc::new(wasi_http::Callbacks::load(store, instance)?),
+                bytestream: Arc::new(wasi_bytestream::Callbacks::load(store, instance)?),
                 log: Arc::new(wasi_log::Callbacks::load(store, instance)?),
             },
             Abi::Legacy(_) => {
@@ -216,6 +222,7 @@ impl Callbacks {
                 Self {
                     lifecycle: Arc::clone(&callbacks) as _,
                     http: Arc::clone(&callbacks) as _,
+                    bytestream: Arc::clone(&callbacks) as _,
                     log: callbacks as _,
                 }
             }

@@ -54,6 +54,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bytestream;
 mod clock;
 mod code;
 mod config;
@@ -78,6 +79,7 @@ pub use output::{Output, ResetReason};
 pub use plugin::{FilterChain, Plugin};
 pub use services::Services;
 
+pub use wasi_bytestream::{Phase as BytestreamPhase, Side};
 pub use wasi_common::{
     Allowed, ByteMap, Direction, Limits, LogLevel, MapLimits, Permissions, PropertyPath, PropertySource,
     PropertyValue, Upstreams,

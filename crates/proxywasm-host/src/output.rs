@@ -43,9 +43,30 @@ pub enum Output {
     ResponseTrailers(HeaderMap),
     /// Send this METADATA frame to the downstream.
     ResponseMetadata(ByteMap),
+    /// Connect to the upstream.
+    ConnectUpstream,
+    /// Write this to the upstream.
+    UpstreamData {
+        /// The bytes; may be empty at the end.
+        data: Bytes,
+        /// Whether nothing follows: end the connection in this direction when they are written.
+        end_of_stream: bool,
+    },
+    /// Write this to the downstream.
+    DownstreamData {
+        /// The bytes; may be empty at the end.
+        data: Bytes,
+        /// Whether nothing follows: end the connection in this direction when they are written.
+        end_of_stream: bool,
+    },
+    /// Close the connection to the upstream when all that came before is written.
+    CloseUpstream,
+    /// Close the connection to the downstream when all that came before is written.
+    CloseDownstream,
     /// The response no longer comes from the upstream: cancel what goes on with it.
     UpstreamAbandoned,
-    /// Reset the stream: close the downstream without a (further) response, and cancel what goes on with the upstream.
+    /// Reset the stream: close the downstream without a (further) response, and cancel what goes on with the upstream. Of a byte
+    /// stream, close both connections at once, and so that neither peer takes it for an end.
     Reset(ResetReason),
 }
 
@@ -55,11 +76,11 @@ pub enum ResetReason {
     /// A plugin closed it.
     #[error("a plugin closed the stream")]
     Closed,
-    /// A plugin failed, and the response head was out already.
-    #[error("a plugin failed after the response head was sent")]
+    /// A plugin failed, and nothing can be answered any more.
+    #[error("a plugin failed, and nothing could be answered any more")]
     PluginFailed,
-    /// A plugin held more of the response than it may.
-    #[error("a plugin held more of the response body than it may, after the response head was sent")]
+    /// A plugin held more of a stream than it may, and nothing can be answered any more.
+    #[error("a plugin held more than it may, and nothing could be answered any more")]
     HeldTooMuch,
     /// The body does not have the length that its head gives.
     #[error("a plugin changed the length of a body after its content-length was sent")]
@@ -70,6 +91,9 @@ pub enum ResetReason {
     /// The upstream failed after the response head was sent.
     #[error("the upstream failed after the response head was sent")]
     UpstreamFailed,
+    /// One of the connections of a byte stream broke off.
+    #[error("a connection broke off before its end")]
+    Disconnected,
     /// A plugin answered after the response head was sent.
     #[error("a plugin answered by itself after the response head was sent")]
     AnsweredLate,

@@ -5,6 +5,7 @@ use proxywasm_legacy::{AbiVersion, Legacy, LegacyParts, LegacyView};
 use proxywasm_wasi::{Wasi, WasiView};
 use std::sync::Arc;
 use std::time::Duration;
+use wasi_bytestream::{Bytestream, BytestreamView};
 use wasi_common::guest::{GuestMemoryView, MemorySlot};
 use wasi_common::{Common, CommonView, LogLevel};
 use wasi_context::{Lifecycle, LifecycleView};
@@ -19,6 +20,7 @@ pub(crate) struct State {
     pub(crate) common: Common,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) http: Http,
+    pub(crate) bytestream: Bytestream,
     pub(crate) log: Log,
     pub(crate) stores: KvStores,
     pub(crate) wasi: Wasi,
@@ -35,6 +37,7 @@ impl State {
             common: Common::default(),
             lifecycle: Lifecycle::default(),
             http: Http::default(),
+            bytestream: Bytestream::default(),
             log: Log::new(Arc::new(TracingSink), LogLevel::Critical),
             stores: KvStores::new(Arc::new(InProcessStores::default())),
             wasi: Wasi::default(),
@@ -47,7 +50,7 @@ impl State {
     /// Whether a callback has asked for anything that the host has to carry out.
     #[inline]
     pub(crate) fn has_effects(&self) -> bool {
-        self.http.has_effects() || self.lifecycle.has_effects()
+        self.http.has_effects() || self.lifecycle.has_effects() || self.bytestream.has_effects()
     }
 }
 
@@ -75,6 +78,12 @@ impl HttpView for State {
     }
 }
 
+impl BytestreamView for State {
+    fn bytestream(&mut self) -> (&mut Common, &mut Bytestream) {
+        (&mut self.common, &mut self.bytestream)
+    }
+}
+
 impl LogView for State {
     fn log(&mut self) -> (&mut Common, &mut Log) {
         (&mut self.common, &mut self.log)
@@ -98,6 +107,7 @@ impl LegacyView for State {
         LegacyParts {
             common: &mut self.common,
             http: &mut self.http,
+            bytestream: &mut self.bytestream,
             lifecycle: &mut self.lifecycle,
             log: &mut self.log,
             stores: &mut self.stores,

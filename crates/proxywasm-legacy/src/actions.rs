@@ -6,7 +6,7 @@
 use crate::view::HeadersPause;
 use wasi_common::Action;
 
-/// What a body callback returned.
+/// What a callback for a body, or for data, returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BodyAction {
     /// How the stream goes on.
@@ -31,7 +31,7 @@ pub(crate) fn headers(number: u32, end_of_stream: bool, pause: HeadersPause) -> 
     }
 }
 
-/// The action of a body callback.
+/// The action of a callback for a body, or for data.
 ///
 /// - 0, continue: what is held goes on.
 /// - 1, stop and buffer: it is held, and the callback comes again with more. Nothing comes after the end, hence then pause.
@@ -51,6 +51,15 @@ pub(crate) fn body(number: u32, end_of_stream: bool) -> BodyAction {
 
 /// The action of a trailers callback: 0 goes on, everything else pauses.
 pub(crate) fn trailers(number: u32) -> Action {
+    go_on_or_pause(number)
+}
+
+/// The action of the callback for a new connection: 0 goes on, everything else pauses. (That for data is as one for a body.)
+pub(crate) fn new_connection(number: u32) -> Action {
+    go_on_or_pause(number)
+}
+
+fn go_on_or_pause(number: u32) -> Action {
     match number {
         0 => Action::Forward,
         _ => Action::Pause,
@@ -106,6 +115,7 @@ mod tests {
                 );
             }
             assert_eq!(trailers(number), of_trailers, "trailers {number}");
+            assert_eq!(new_connection(number), of_trailers, "new connection {number}");
         }
     }
 }

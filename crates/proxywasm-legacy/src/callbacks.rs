@@ -1,6 +1,7 @@
 //! The callbacks of the older ABIs: what a module exports, and how a host's calls become calls of it. Those of HTTP messages are
-//! in [`crate::messages`].
+//! in [`crate::messages`], those of byte streams in [`crate::bytestream`].
 
+use crate::bytestream::Bytestream;
 use crate::messages::Message;
 use crate::view::LegacyView;
 use thiserror::Error;
@@ -20,6 +21,7 @@ pub struct Callbacks {
     on_delete: Optional<u32, ()>,
     request: Message,
     response: Message,
+    pub(crate) bytestream: Bytestream,
 }
 
 /// A module cannot be driven as a plugin of the older ABIs.
@@ -79,6 +81,7 @@ impl Callbacks {
             on_delete: callback(&mut store, instance, ON_DELETE)?,
             request: Message::load(&mut store, instance, Direction::Request)?,
             response: Message::load(&mut store, instance, Direction::Response)?,
+            bytestream: Bytestream::load(&mut store, instance)?,
         })
     }
 

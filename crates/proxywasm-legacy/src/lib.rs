@@ -6,7 +6,7 @@
 //! allocator. The meaning of a call is in the cores; where the generations truly differ, cores read
 //! [`AbiPolicy::LEGACY`](wasi_common::AbiPolicy::LEGACY).
 //!
-//! Offered is what plugins of HTTP streams need: headers, bodies, trailers, properties, configuration, local responses, shared data,
+//! Offered is what plugins of HTTP and TCP streams need: headers, bodies, trailers, properties, configuration, local responses, shared data,
 //! log, time ([`Hostcall`]). Calls to other services, queues, metrics, timers and foreign functions are not offered yet
 //! ([`UNOFFERED`]). The SDK for Rust imports them into every plugin, called or not; [`refuse_unoffered_imports`] lets such
 //! plugins load.
@@ -32,6 +32,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use proxywasm_legacy::{AbiVersion, Callbacks, Legacy, LegacyParts, LegacyView};
+//! use wasi_bytestream::Bytestream;
 //! use wasi_common::guest::{GuestMemoryView, MemorySlot};
 //! use wasi_common::stream::Piece;
 //! use wasi_common::{
@@ -47,6 +48,7 @@
 //!     memory: MemorySlot,
 //!     common: Common,
 //!     http: Http,
+//!     bytestream: Bytestream,
 //!     lifecycle: Lifecycle,
 //!     log: Log,
 //!     stores: KvStores,
@@ -70,6 +72,7 @@
 //!         LegacyParts {
 //!             common: &mut self.common,
 //!             http: &mut self.http,
+//!             bytestream: &mut self.bytestream,
 //!             lifecycle: &mut self.lifecycle,
 //!             log: &mut self.log,
 //!             stores: &mut self.stores,
@@ -103,6 +106,7 @@
 //!     memory: MemorySlot::default(),
 //!     common: Common::default(),
 //!     http: Http::default(),
+//!     bytestream: Bytestream::default(),
 //!     lifecycle: Lifecycle::default(),
 //!     log: Log::new(Arc::new(TracingSink), LogLevel::Info),
 //!     stores: KvStores::new(Arc::new(InProcessStores::default())),
@@ -132,6 +136,7 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod bytestream;
 mod callbacks;
 mod hostcall;
 mod hostcalls;

@@ -1,6 +1,7 @@
 //! The enumerations of the older ABIs. A number that is none of theirs is a bad argument.
 
 use crate::status::Status;
+use wasi_bytestream::Side;
 use wasi_common::{BufferType, Direction, LogLevel, MapType};
 
 /// A buffer.
@@ -17,8 +18,8 @@ pub(crate) enum Buffer {
 pub(crate) enum StreamType {
     /// A direction of an HTTP stream.
     Http(Direction),
-    /// A direction of a byte stream.
-    Bytestream,
+    /// A connection of a byte stream, or what comes from it.
+    Bytestream(Side),
 }
 
 pub(crate) fn buffer(number: u32) -> Result<Buffer, Status> {
@@ -56,7 +57,8 @@ pub(crate) fn stream(number: u32) -> Result<StreamType, Status> {
     match number {
         0 => Ok(StreamType::Http(Direction::Request)),
         1 => Ok(StreamType::Http(Direction::Response)),
-        2 | 3 => Ok(StreamType::Bytestream),
+        2 => Ok(StreamType::Bytestream(Side::Downstream)),
+        3 => Ok(StreamType::Bytestream(Side::Upstream)),
         _ => Err(Status::BadArgument),
     }
 }

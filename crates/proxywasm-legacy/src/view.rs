@@ -2,6 +2,7 @@
 
 use crate::status::Status;
 use crate::version::AbiVersion;
+use wasi_bytestream::Bytestream;
 use wasi_common::{Common, CommonView};
 use wasi_context::Lifecycle;
 use wasi_http::Http;
@@ -25,6 +26,8 @@ pub struct LegacyParts<'a> {
     pub common: &'a mut Common,
     /// The state of wasi-http.
     pub http: &'a mut Http,
+    /// The state of wasi-bytestream.
+    pub bytestream: &'a mut Bytestream,
     /// The state of wasi-context.
     pub lifecycle: &'a mut Lifecycle,
     /// The log.

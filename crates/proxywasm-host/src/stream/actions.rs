@@ -5,8 +5,8 @@ use crate::output::ResetReason;
 use crate::stream::parts::At;
 use crate::stream::{Hold, Piece};
 use wasi_common::stream::Reply;
-use wasi_common::{Access, Action, Direction, Flow, Piece as Map};
-use wasi_http::{LocalResponse, Part, Phase, Returned, is_legal};
+use wasi_common::{Access, Action, ContextType, Direction, Flow, Piece as Map, Returned};
+use wasi_http::{LocalResponse, Part, is_legal};
 
 impl Host {
     /// Carries an action out. `end_of_stream` is what the callback was told.
@@ -49,6 +49,9 @@ impl Host {
             Action::Done => {
                 lane.bypassed = true;
                 self.release(at, false);
+                if at.kind == ContextType::Bytestream {
+                    self.bypass(at.opposite());
+                }
             }
             Action::Pause => self.hold(at, Hold::Pause),
             Action::WaitForMoreData if part == Part::Body && full => self.held_too_much(at),
@@ -96,12 +99,16 @@ impl Host {
 
     /// The action, or `close` and a log line for one that is not legal there.
     fn legal_action(&mut self, at: At, part: Part, returned: Returned) -> Action {
+        let is_legal = |action| match at.kind {
+            ContextType::Http => is_legal(part, action),
+            ContextType::Bytestream => wasi_bytestream::is_legal(at.bytestream_phase(part), action),
+        };
         let illegal = match returned {
-            Ok(action) if is_legal(part, action) => return action,
+            Ok(action) if is_legal(action) => return action,
             Ok(action) => format!("{action:?}"),
             Err(number) => number.0.to_string(),
         };
-        let callback = Phase::new(at.direction, part).callback();
+        let callback = at.callback(part);
         let plugin = self.plugin_name(at);
         tracing::warn!(
             plugin,
@@ -109,6 +116,14 @@ impl Host {
             "a plugin returned an action that is not legal there: {illegal}"
         );
         Action::Close
+    }
+
+    /// Sends on what a filter holds, and has the plugin called no more.
+    fn bypass(&mut self, at: At) {
+        if let Some(lane) = self.lane(at) {
+            lane.bypassed = true;
+        }
+        self.release_all(at);
     }
 
     fn plugin_name(&mut self, at: At) -> String {
@@ -236,10 +251,7 @@ impl Host {
 
     /// A plugin held as much as it may and wants to hold more.
     fn held_too_much(&mut self, at: At) {
-        tracing::warn!(
-            plugin = self.plugin_name(at),
-            "a plugin held more of a body than it may"
-        );
+        tracing::warn!(plugin = self.plugin_name(at), "a plugin held more than it may");
         let response = match at.direction {
             Direction::Request => LocalResponse::text(413, "Payload Too Large\n"),
             Direction::Response => LocalResponse::text(500, "Internal Server Error\n"),

@@ -20,11 +20,7 @@ impl Host {
                 direction,
             }) => {
                 if let Some(context) = self.context(vm, generation, context_id) {
-                    self.resume(At {
-                        key: context.stream,
-                        index: context.filter,
-                        direction,
-                    });
+                    self.resume(At::of(context, direction));
                 }
             }
             Effect::Http(wasi_http::Effect::Respond { context_id, response }) => {
@@ -41,6 +37,16 @@ impl Host {
             Effect::Http(wasi_http::Effect::Close { context_id }) => {
                 if let Some(context) = self.context(vm, generation, context_id) {
                     self.reset(context.stream, ResetReason::Closed);
+                }
+            }
+            Effect::Bytestream(wasi_bytestream::Effect::Resume { context_id, side }) => {
+                if let Some(context) = self.context(vm, generation, context_id) {
+                    self.resume(At::of(context, side.direction()));
+                }
+            }
+            Effect::Bytestream(wasi_bytestream::Effect::Close { context_id, .. }) => {
+                if let Some(context) = self.context(vm, generation, context_id) {
+                    self.close_in_order(context);
                 }
             }
             Effect::Lifecycle(wasi_context::Effect::ContextFinished { context_id }) => {

@@ -2,10 +2,10 @@
 
 use crate::host::{Deferred, DeferredEnd, Host, StreamId};
 use crate::plugin::Plugin;
-use crate::stream::{HttpStream, LaneState};
+use crate::stream::{LaneState, StreamState};
 use std::time::{Duration, Instant};
 use wasi_common::stream::Reply;
-use wasi_common::{CallScope, StreamKey, StreamTable};
+use wasi_common::{CallScope, ContextType, StreamKey, StreamTable};
 
 /// How long a plugin may put off the end of a stream or its own.
 const GRACE: Duration = Duration::from_secs(30);
@@ -28,6 +28,7 @@ impl Host {
         let lanes = stream.filters.iter_mut().flat_map(|filter| &mut filter.lanes);
         lanes.for_each(LaneState::clear);
         let filters = stream.filters.len();
+        let keeps_data = stream.context_type() == ContextType::Bytestream;
         if let Some(slots) = self.streams.get_mut(key) {
             slots.reply = Reply::Closed;
             slots
@@ -36,10 +37,13 @@ impl Host {
                 .flat_map(|filter| &mut filter.lanes)
                 .for_each(|lane| {
                     lane.flow = Default::default();
-                    lane.body.clear();
+                    if !keeps_data {
+                        lane.body.clear();
+                    }
                     lane.seal();
                 });
         }
+        self.tell_of_all_ends(key);
         for index in 0..filters {
             self.finalize(key, index);
         }
@@ -185,7 +189,7 @@ impl Host {
     /// Forgets a stream that has ended and that no plugin knows any more.
     pub(crate) fn close_if_done(&mut self, key: StreamKey) {
         let done =
-            |stream: &&mut HttpStream| stream.finished && stream.filters.iter().all(|filter| !filter.alive);
+            |stream: &&mut StreamState| stream.finished && stream.filters.iter().all(|filter| !filter.alive);
         let Some(stream) = self.stream(key).filter(done) else {
             return;
         };

@@ -1,4 +1,7 @@
-//! An HTTP stream on its way through a filter chain: the state, and how it changes.
+//! A stream on its way through a filter chain: the state, and how it changes.
+//!
+//! A byte stream is the same machine with fewer parts: a new connection is to its data what headers are to a body, and an end of
+//! stream is that of one direction. Where the two differ, the code asks for the [`Kind`].
 //!
 //! - `mod.rs`: the state
 //! - [`parts`]: a part of a message comes to a filter
@@ -6,8 +9,10 @@
 //! - [`effects`]: what filters asked for besides
 //! - [`replies`]: local responses, resets, failures
 //! - [`outputs`]: what leaves the chain
+//! - [`connections`]: what only byte streams have: two connections, each of which closes
 
 mod actions;
+mod connections;
 mod effects;
 mod finish;
 mod outputs;
@@ -18,13 +23,14 @@ use crate::config::PhaseSet;
 use crate::output::Output;
 use crate::plugin::FilterChain;
 use std::collections::VecDeque;
-use wasi_common::{Buffer, ByteMap, Direction, StreamKey};
+use wasi_common::{Buffer, ByteMap, CloseSource, ContextType, Direction, StreamKey};
 use wasi_http::Answered;
 
-/// An HTTP stream. Maps and bodies are in the [`wasi_common::Stream`] of the same key, where plugins reach them.
+/// A stream. Maps and bodies are in the [`wasi_common::Stream`] of the same key, where plugins reach them.
 #[derive(Default)]
-pub(crate) struct HttpStream {
+pub(crate) struct StreamState {
     pub(crate) key: Option<StreamKey>,
+    pub(crate) kind: Kind,
     pub(crate) chain: Option<FilterChain>,
     pub(crate) filters: Vec<FilterState>,
     pub(crate) outputs: VecDeque<Output>,
@@ -41,6 +47,33 @@ pub(crate) struct HttpStream {
     pub(crate) lengths: [Length; 2],
     /// Whether the stream has ended; it is kept while a plugin puts that off.
     pub(crate) finished: bool,
+}
+
+/// What a stream is.
+#[derive(Debug, Default)]
+pub(crate) enum Kind {
+    /// A request and its response.
+    #[default]
+    Http,
+    /// Bytes in both directions.
+    Bytestream(Connections),
+}
+
+/// The connections of a byte stream. Arrays go by the direction of what comes from one.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    /// The driver was asked to connect to the upstream.
+    pub(crate) connects: bool,
+    /// Each connection is closed when what goes to it has been written.
+    pub(crate) closing: bool,
+    /// Nothing more comes from it.
+    pub(crate) received_end: [bool; 2],
+    /// The end of the direction has left the chain.
+    pub(crate) sent_end: [bool; 2],
+    /// Who closed it, once it is closed.
+    pub(crate) closed_by: [Option<CloseSource>; 2],
+    /// Plugins were told that it is closed.
+    pub(crate) told: [bool; 2],
 }
 
 /// One filter of a stream.
@@ -126,12 +159,13 @@ pub(crate) enum Place {
     Out,
 }
 
-// === impl HttpStream ===
+// === impl StreamState ===
 
-impl HttpStream {
+impl StreamState {
     /// Makes the stream empty; keeps its memory.
     pub(crate) fn recycle(&mut self) {
         self.key = None;
+        self.kind = Kind::Http;
         self.chain = None;
         self.filters.clear();
         if !self.outputs.is_empty() {
@@ -143,19 +177,27 @@ impl HttpStream {
     }
 
     pub(crate) fn is_open(&self, direction: Direction) -> bool {
-        let [request, response] = self.open;
-        match direction {
-            Direction::Request => request,
-            Direction::Response => response,
+        of(self.open, direction)
+    }
+
+    /// The kind of its contexts.
+    pub(crate) fn context_type(&self) -> ContextType {
+        match self.kind {
+            Kind::Http => ContextType::Http,
+            Kind::Bytestream(_) => ContextType::Bytestream,
+        }
+    }
+
+    /// What only a byte stream has.
+    pub(crate) fn connections(&mut self) -> Option<&mut Connections> {
+        match &mut self.kind {
+            Kind::Http => None,
+            Kind::Bytestream(connections) => Some(connections),
         }
     }
 
     pub(crate) fn length(&mut self, direction: Direction) -> &mut Length {
-        let [request, response] = &mut self.lengths;
-        match direction {
-            Direction::Request => request,
-            Direction::Response => response,
-        }
+        of(self.lengths.each_mut(), direction)
     }
 
     /// Where a message goes from a filter.
@@ -192,13 +234,9 @@ impl HttpStream {
     }
 
     fn lanes(&self, direction: Direction) -> impl Iterator<Item = &LaneState> {
-        self.filters.iter().map(move |filter| {
-            let [request, response] = &filter.lanes;
-            match direction {
-                Direction::Request => request,
-                Direction::Response => response,
-            }
-        })
+        self.filters
+            .iter()
+            .map(move |filter| of(filter.lanes.each_ref(), direction))
     }
 }
 
@@ -206,11 +244,7 @@ impl HttpStream {
 
 impl FilterState {
     pub(crate) fn lane(&mut self, direction: Direction) -> &mut LaneState {
-        let [request, response] = &mut self.lanes;
-        match direction {
-            Direction::Request => request,
-            Direction::Response => response,
-        }
+        of(self.lanes.each_mut(), direction)
     }
 }
 
@@ -235,5 +269,15 @@ impl LaneState {
         if !self.unseen.is_empty() {
             self.unseen.clear();
         }
+    }
+}
+
+/// What belongs to a direction.
+#[inline]
+pub(crate) fn of<T>(both: [T; 2], direction: Direction) -> T {
+    let [request, response] = both;
+    match direction {
+        Direction::Request => request,
+        Direction::Response => response,
     }
 }

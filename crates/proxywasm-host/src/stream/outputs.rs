@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use wasi_common::stream::Reply;
-use wasi_common::{Buffer, ByteMap, Direction, Piece as Map, StreamKey};
+use wasi_common::{Buffer, ByteMap, ContextType, Direction, Piece as Map, StreamKey};
 use wasi_http::LocalResponse;
 
 impl Host {
@@ -25,7 +25,12 @@ impl Host {
     }
 
     fn emit_request(&mut self, key: StreamKey, end_of_stream: bool) {
-        let keep = self.keeps_maps(key);
+        let Some(stream) = self.stream(key) else { return };
+        if let Some(connections) = stream.connections() {
+            connections.connects = true;
+            return stream.outputs.push_back(Output::ConnectUpstream);
+        }
+        let keep = stream.keeps_maps;
         let Some(slots) = self.streams.get_mut(key) else {
             return;
         };
@@ -60,7 +65,7 @@ impl Host {
         }
         let taken = take_response(slots.map(Direction::Response, Map::Headers), keep);
         let bodiless = self
-            .http
+            .states
             .get(key.index())
             .is_some_and(|stream| stream.answered.head);
         match taken {
@@ -98,9 +103,12 @@ impl Host {
         if wrong {
             return self.reset(key, ResetReason::LengthChanged);
         }
-        let output = |data, end_of_stream| match direction {
-            Direction::Request => Output::RequestBody { data, end_of_stream },
-            Direction::Response => Output::ResponseBody { data, end_of_stream },
+        let kind = stream.context_type();
+        let output = |data, end_of_stream| match (kind, direction) {
+            (ContextType::Http, Direction::Request) => Output::RequestBody { data, end_of_stream },
+            (ContextType::Http, Direction::Response) => Output::ResponseBody { data, end_of_stream },
+            (ContextType::Bytestream, Direction::Request) => Output::UpstreamData { data, end_of_stream },
+            (ContextType::Bytestream, Direction::Response) => Output::DownstreamData { data, end_of_stream },
         };
         if data.is_empty() && end_of_stream {
             stream.outputs.push_back(output(Bytes::new(), true));
@@ -108,6 +116,9 @@ impl Host {
         while let Some(chunk) = data.pop() {
             let last = end_of_stream && data.is_empty();
             stream.outputs.push_back(output(chunk, last));
+        }
+        if end_of_stream && kind == ContextType::Bytestream {
+            stream.sent_end(direction);
         }
     }
 
@@ -147,7 +158,9 @@ impl Host {
 
     /// Whether any plugin could still read a map after it left.
     fn keeps_maps(&self, key: StreamKey) -> bool {
-        self.http.get(key.index()).is_some_and(|stream| stream.keeps_maps)
+        self.states
+            .get(key.index())
+            .is_some_and(|stream| stream.keeps_maps)
     }
 
     fn invalid(&self, message: &str, error: &MessageError) {

@@ -1,15 +1,17 @@
 //! A part of a message comes to a filter.
 
 use crate::host::Host;
-use crate::stream::{Hold, LaneState, Piece, Place, Work};
+use crate::stream::{Hold, LaneState, Piece, Place, StreamState, Work};
+use wasi_bytestream::Side;
 use wasi_common::stream::Lane;
-use wasi_common::{Access, Buffer, ByteMap, Direction, Flow, Piece as Map, StreamKey};
+use wasi_common::{Access, Buffer, ByteMap, Context, ContextType, Direction, Flow, Piece as Map, StreamKey};
 use wasi_http::{Part, Phase};
 
 /// A filter of a stream, in one direction.
 #[derive(Clone, Copy)]
 pub(crate) struct At {
     pub(crate) key: StreamKey,
+    pub(crate) kind: ContextType,
     pub(crate) index: usize,
     pub(crate) direction: Direction,
 }
@@ -25,19 +27,18 @@ impl Host {
         } = work;
         match place {
             Place::Out => self.emit(key, direction, piece),
-            Place::Filter(index) => self.arrive(
-                At {
-                    key,
-                    index,
-                    direction,
-                },
-                piece,
-            ),
+            Place::Filter(index) => self.arrive(key, index, direction, piece),
         }
     }
 
-    fn arrive(&mut self, at: At, piece: Piece) {
-        let Some(stream) = self.stream(at.key) else { return };
+    fn arrive(&mut self, key: StreamKey, index: usize, direction: Direction, piece: Piece) {
+        let Some(stream) = self.stream(key) else { return };
+        let at = At {
+            key,
+            kind: stream.context_type(),
+            index,
+            direction,
+        };
         if at.direction == Direction::Response {
             stream.response_low = stream.response_low.min(at.index);
         }
@@ -55,7 +56,10 @@ impl Host {
         }
         let calls = |part| !lane.bypassed && phases.contains(Phase::new(at.direction, part));
         match piece {
-            Piece::Headers { end_of_stream } if calls(Part::Headers) => self.headers(at, end_of_stream),
+            Piece::Headers { end_of_stream } if calls(Part::Headers) => match at.kind {
+                ContextType::Http => self.headers(at, end_of_stream),
+                ContextType::Bytestream => self.connection(at),
+            },
             Piece::Body { data, end_of_stream } if calls(Part::Body) => {
                 self.body(at, data, end_of_stream, bound);
             }
@@ -83,6 +87,22 @@ impl Host {
         });
         if let Some(returned) = returned {
             self.act(at, Part::Headers, returned, end_of_stream);
+        }
+    }
+
+    fn connection(&mut self, at: At) {
+        if let Some(lane) = self.lane(at) {
+            lane.headers = Some(false);
+        }
+        if self.begin(at, None).is_none() {
+            return;
+        }
+        let callback = at.callback(Part::Headers);
+        let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
+            callbacks.bytestream.new_connection(store, context_id)
+        });
+        if let Some(returned) = returned {
+            self.act(at, Part::Headers, returned, false);
         }
     }
 
@@ -118,12 +138,25 @@ impl Host {
         if self.begin(at, None).is_none() {
             return;
         }
-        let callback = Phase::new(at.direction, Part::Body).callback();
-        let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
-            callbacks
-                .http
-                .body(store, at.direction, context_id, size, end_of_stream)
-        });
+        let callback = at.callback(Part::Body);
+        let returned = self.call(
+            at.key,
+            at.index,
+            callback,
+            |callbacks, store, context_id| match at.kind {
+                ContextType::Http => {
+                    callbacks
+                        .http
+                        .body(store, at.direction, context_id, size, end_of_stream)
+                }
+                ContextType::Bytestream => {
+                    let side = Side::of(at.direction);
+                    callbacks
+                        .bytestream
+                        .data(store, side, context_id, size, end_of_stream)
+                }
+            },
+        );
         if let Some(returned) = returned {
             self.act(at, Part::Body, returned, end_of_stream);
         }
@@ -261,6 +294,7 @@ impl Host {
     /// Sends a piece on to where it comes next.
     pub(crate) fn send_on(&mut self, at: At, piece: Piece) {
         let Some(stream) = self.stream(at.key) else { return };
+        at.note_end(&piece, stream);
         let place = stream.next(at.index, at.direction);
         self.work.push_back(Work {
             key: at.key,
@@ -275,6 +309,7 @@ impl Host {
         let Some(stream) = self.stream(at.key) else {
             return;
         };
+        at.note_end(&piece, stream);
         let place = stream.next(at.index, at.direction);
         if place == Place::Out && self.work.is_empty() {
             self.emit(at.key, at.direction, piece);
@@ -294,5 +329,64 @@ impl Host {
 
     pub(crate) fn shared_lane(&mut self, at: At) -> Option<&mut Lane> {
         self.streams.get_mut(at.key)?.lane(at.index, at.direction)
+    }
+}
+
+// === impl At ===
+
+impl At {
+    /// The filter that a context stands for.
+    pub(crate) fn of(context: Context, direction: Direction) -> Self {
+        Self {
+            key: context.stream,
+            kind: context.kind,
+            index: context.filter,
+            direction,
+        }
+    }
+
+    /// The other direction.
+    pub(crate) fn opposite(self) -> Self {
+        let direction = match self.direction {
+            Direction::Request => Direction::Response,
+            Direction::Response => Direction::Request,
+        };
+        Self { direction, ..self }
+    }
+
+    /// The name of the callback for a part.
+    pub(crate) fn callback(self, part: Part) -> &'static str {
+        match self.kind {
+            ContextType::Http => Phase::new(self.direction, part).callback(),
+            ContextType::Bytestream => self.bytestream_phase(part).callback(),
+        }
+    }
+
+    /// What a part is of a byte stream.
+    pub(crate) fn bytestream_phase(self, part: Part) -> wasi_bytestream::Phase {
+        match part {
+            Part::Headers => wasi_bytestream::Phase::NewConnection,
+            _ => wasi_bytestream::Phase::data(Side::of(self.direction)),
+        }
+    }
+
+    /// Behind the end of a direction of a byte stream nothing goes on. (A body of HTTP may have trailers behind it.)
+    #[inline]
+    fn note_end(self, piece: &Piece, stream: &mut StreamState) {
+        let ends = || {
+            matches!(
+                piece,
+                Piece::Body {
+                    end_of_stream: true,
+                    ..
+                }
+            )
+        };
+        if self.kind == ContextType::Bytestream
+            && ends()
+            && let Some(lane) = stream.lane(self.index, self.direction)
+        {
+            lane.ended = true;
+        }
     }
 }

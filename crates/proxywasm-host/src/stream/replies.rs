@@ -5,9 +5,9 @@ use crate::host::Host;
 use crate::output::{Output, ResetReason};
 use crate::stream::effects::DIRECTIONS;
 use crate::stream::parts::At;
-use crate::stream::{HttpStream, Length, Piece, Place, Work};
+use crate::stream::{Length, Piece, Place, StreamState, Work};
 use wasi_common::stream::Reply;
-use wasi_common::{Buffer, Direction, Piece as Map, StreamKey};
+use wasi_common::{Buffer, ContextType, Direction, Piece as Map, StreamKey};
 use wasi_http::LocalResponse;
 
 impl Host {
@@ -15,7 +15,7 @@ impl Host {
     /// to yet.
     pub(crate) fn respond(&mut self, key: StreamKey, below: usize, response: LocalResponse) {
         let Some(stream) = self
-            .http
+            .states
             .get_mut(key.index())
             .filter(|stream| stream.key == Some(key))
         else {
@@ -88,8 +88,8 @@ impl Host {
     }
 
     /// Takes no more of the messages of a stream and drops what is on its way: what was held, what waits, what the driver has
-    /// not taken.
-    fn silence(&mut self, key: StreamKey) {
+    /// not taken. What was held of a byte stream stays readable until its end.
+    pub(crate) fn silence(&mut self, key: StreamKey) {
         self.work.retain(|work| work.key != key);
         let Some(stream) = self.stream(key) else { return };
         stream.open = [false, false];
@@ -97,11 +97,14 @@ impl Host {
         for lane in stream.filters.iter_mut().flat_map(|filter| &mut filter.lanes) {
             lane.clear();
         }
+        let keeps_data = stream.context_type() == ContextType::Bytestream;
         let Some(slots) = self.streams.get_mut(key) else {
             return;
         };
         for lane in slots.filters.iter_mut().flat_map(|filter| &mut filter.lanes) {
-            lane.body.clear();
+            if !keeps_data {
+                lane.body.clear();
+            }
             lane.body_written = false;
             lane.flow = Default::default();
             lane.seal();
@@ -152,7 +155,7 @@ impl Host {
 
     /// Gives each stream of an instance that is gone its policy, once.
     pub(crate) fn apply_failure(&mut self, vm: usize, generation: u64) {
-        let lost = |stream: &HttpStream| {
+        let lost = |stream: &StreamState| {
             stream
                 .filters
                 .iter()
@@ -161,7 +164,7 @@ impl Host {
         self.deferred
             .retain(|deferred| (deferred.vm, deferred.generation) != (vm, generation));
         let affected: Vec<StreamKey> = self
-            .http
+            .states
             .iter()
             .filter(|stream| lost(stream))
             .filter_map(|stream| stream.key)
@@ -188,10 +191,11 @@ impl Host {
                 _ => closed_at = closed_at.or(Some(index)),
             }
         }
+        let kind = stream.context_type();
         let open_ended = stream.is_open(Direction::Request);
         if stream.finished {
             self.close_if_done(key);
-        } else if open_ended && self.reply(key) == Reply::Closed {
+        } else if open_ended && (self.reply(key) == Reply::Closed || self.is_close_lost(key)) {
             // A plugin has asked for this, and what it asked for may have gone with the instance.
             self.reset(key, ResetReason::Closed);
         } else if let Some(index) = closed_at {
@@ -208,6 +212,7 @@ impl Host {
                 for direction in DIRECTIONS {
                     self.release_all(At {
                         key,
+                        kind,
                         index,
                         direction,
                     });

@@ -161,6 +161,13 @@ pub(crate) fn show(output: &Output) -> String {
         Output::ResponseBody { data, end_of_stream } => format!("rsb{}{}", body(data), end(end_of_stream)),
         Output::ResponseTrailers(_) => "rst".to_owned(),
         Output::ResponseMetadata(_) => "rsm".to_owned(),
+        Output::ConnectUpstream => "connect".to_owned(),
+        Output::UpstreamData { data, end_of_stream } => format!("up{}{}", body(data), end(end_of_stream)),
+        Output::DownstreamData { data, end_of_stream } => {
+            format!("down{}{}", body(data), end(end_of_stream))
+        }
+        Output::CloseUpstream => "closeup".to_owned(),
+        Output::CloseDownstream => "closedown".to_owned(),
         Output::UpstreamAbandoned => "abandoned".to_owned(),
         Output::Reset(reason) => format!("reset:{reason:?}"),
     }

@@ -6,7 +6,6 @@ use crate::memory::{Outcome, Span, enter};
 use crate::numbers::{self, StreamType};
 use crate::view::LegacyView;
 use bytes::Bytes;
-use wasi_common::Status as Core;
 use wasi_common::packed::{Layout, unpack};
 use wasi_http::LocalResponse;
 use wasmtime::Caller;
@@ -26,18 +25,18 @@ pub(super) fn resume<T: LegacyView + 'static>(mut caller: Caller<'_, T>, stream:
     let context_id = parts.common.scope.context_id;
     let resumed = match numbers::stream(stream)? {
         StreamType::Http(direction) => parts.http.resume(parts.common, context_id, direction),
-        StreamType::Bytestream => Err(Core::InvalidOperation),
+        StreamType::Bytestream(side) => parts.bytestream.resume(parts.common, context_id, side),
     };
     outcome(parts.common, Hostcall::ContinueStream, resumed)
 }
 
-/// Resets a stream, both its directions.
+/// Resets an HTTP stream, or closes a byte stream.
 pub(super) fn close<T: LegacyView + 'static>(mut caller: Caller<'_, T>, stream: u32) -> Outcome {
     let (_, parts) = enter(&mut caller)?;
     let context_id = parts.common.scope.context_id;
     let closed = match numbers::stream(stream)? {
         StreamType::Http(_) => parts.http.close(parts.common, context_id),
-        StreamType::Bytestream => Err(Core::InvalidOperation),
+        StreamType::Bytestream(side) => parts.bytestream.close(parts.common, context_id, side),
     };
     outcome(parts.common, Hostcall::CloseStream, closed)
 }

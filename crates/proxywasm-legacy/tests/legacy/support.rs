@@ -4,6 +4,7 @@ use proxywasm_legacy::{AbiVersion, Callbacks, Legacy, LegacyParts, LegacyView};
 use proxywasm_wasi::{Wasi, WasiView};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use wasi_bytestream::Bytestream;
 use wasi_common::guest::{GuestMemoryView, MemorySlot};
 use wasi_common::stream::{Lane, Piece};
 use wasi_common::{
@@ -57,6 +58,7 @@ pub(crate) struct State {
     memory: MemorySlot,
     pub(crate) common: Common,
     pub(crate) http: Http,
+    pub(crate) bytestream: Bytestream,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) log: Log,
     pub(crate) stores: KvStores,
@@ -93,6 +95,7 @@ impl LegacyView for State {
         LegacyParts {
             common: &mut self.common,
             http: &mut self.http,
+            bytestream: &mut self.bytestream,
             lifecycle: &mut self.lifecycle,
             log: &mut self.log,
             stores: &mut self.stores,
@@ -126,6 +129,7 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
         memory: MemorySlot::default(),
         common: Common::default(),
         http: Http::default(),
+        bytestream: Bytestream::default(),
         lifecycle: Lifecycle::default(),
         log: Log::new(Arc::clone(&sink) as Arc<dyn LogSink>, LogLevel::Debug),
         stores: KvStores::new(Arc::new(InProcessStores::new(StoreSettings {

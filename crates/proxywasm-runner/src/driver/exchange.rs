@@ -84,6 +84,12 @@ impl Exchange {
                 Output::RequestMetadata(_) | Output::ResponseMetadata(_) => {
                     tracing::debug!("HTTP/1.1 has no METADATA frames; one was dropped");
                 }
+                // What only byte streams have.
+                Output::ConnectUpstream
+                | Output::UpstreamData { .. }
+                | Output::DownstreamData { .. }
+                | Output::CloseUpstream
+                | Output::CloseDownstream => {}
                 Output::UpstreamAbandoned => {
                     self.state.set(State::Abandoned);
                     drop(self.upstream.take());
