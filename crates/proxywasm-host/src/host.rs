@@ -129,6 +129,10 @@ impl Host {
         }
         if let Some(stream) = self.streams.get_mut(key) {
             stream.source = properties;
+            if matches!(kind, Kind::Bytestream(_)) {
+                // Nobody can answer it.
+                stream.reply = Reply::Sent;
+            }
         }
         let Some(stream) = self.states.get_mut(key.index()) else {
             return StreamId(key);

@@ -81,8 +81,8 @@ pub use services::Services;
 
 pub use wasi_bytestream::{Phase as BytestreamPhase, Side};
 pub use wasi_common::{
-    Allowed, ByteMap, Direction, Limits, LogLevel, MapLimits, Permissions, PropertyPath, PropertySource,
-    PropertyValue, Upstreams,
+    Allowed, ByteMap, CloseSource, Direction, Limits, LogLevel, MapLimits, Permissions, PropertyPath,
+    PropertySource, PropertyValue, Upstreams,
 };
 pub use wasi_http::{Part, Phase};
 pub use wasi_kvstore::{InProcessStores, KvBackend, StoreSettings};

@@ -33,14 +33,15 @@ impl Host {
         let in_order = of(connections.received_end, from) || connections.closing;
         let sent = of(connections.sent_end, from);
         self.current = Some(key);
+        self.shut(key, side.other().direction());
         // Where what it sent is complete, but still on its way through the chain, plugins are told when the stream is over.
         if sent || !in_order {
+            self.shut(key, from);
             self.tell_of_end(key, side);
         }
         // A plugin that was told may have failed.
         if self.reply(key) != Reply::Closed {
             if sent || in_order {
-                self.shut(key, side.other().direction());
                 self.close_when_written(key);
             } else {
                 self.reset(key, ResetReason::Disconnected);

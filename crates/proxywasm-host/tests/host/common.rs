@@ -3,6 +3,9 @@
 //! A script is a list of events, and what comes out is written the same way: `rqh` request headers, `rqb:abc` a piece of the request
 //! body, `rqt` trailers, `rqm` metadata; `rsh`, `rsb:abc`, `rst`, `rsm` the same of the response. A `!` at the end is end of stream. A
 //! local response shows its status (`rsh:403`). `abandoned` is [`Output::UpstreamAbandoned`], `reset:Closed` is a reset.
+//!
+//! Of a byte stream: `con` a new connection, `dnd:abc` data from the downstream, `dnc` the downstream has closed, `upd` and `upc` the same of the
+//! upstream; what comes out is `connect`, `up:abc` data for the upstream, `closeup`, `down:abc` and `closedown`.
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -57,6 +60,18 @@ impl Bench {
         self.host.open(&self.chain, None)
     }
 
+    pub(crate) fn open_bytestream(&mut self) -> StreamId {
+        self.host.open_bytestream(&self.chain, None)
+    }
+
+    /// Opens a byte stream, runs a script on it and finishes it; returns what came out and what plugins logged.
+    pub(crate) fn run_bytestream(&mut self, script: &str) -> (String, String) {
+        let id = self.open_bytestream();
+        let out = self.feed(id, script);
+        self.host.finish(id);
+        (out, self.trace())
+    }
+
     /// Opens a stream, runs a script on it and finishes it; returns what came out and what plugins logged.
     pub(crate) fn run(&mut self, script: &str) -> (String, String) {
         let id = self.open();
@@ -94,6 +109,11 @@ impl Bench {
             "rsm" => self
                 .host
                 .response_metadata(id, [("m", "1")].into_iter().collect()),
+            "con" => self.host.new_connection(id),
+            "dnd" => self.host.downstream_data(id, data, eos),
+            "upd" => self.host.upstream_data(id, data, eos),
+            "dnc" => self.host.downstream_closed(id, CloseSource::Remote),
+            "upc" => self.host.upstream_closed(id, CloseSource::Remote),
             "failed" => self.host.upstream_failed(id, 502, "upstream"),
             other => panic!("no event is called {other}"),
         }
@@ -174,7 +194,7 @@ pub(crate) fn show(output: &Output) -> String {
 }
 
 /// The callbacks of a stream by the names scripts use, with their parameters.
-const CALLBACKS: [(&str, &str, &str); 8] = [
+const CALLBACKS: [(&str, &str, &str); 13] = [
     (
         "rqh",
         "proxy_on_http_request_headers",
@@ -215,13 +235,35 @@ const CALLBACKS: [(&str, &str, &str); 8] = [
         "proxy_on_http_response_metadata",
         "(param $ctx i32) (param $size i32)",
     ),
+    ("con", "proxy_on_new_connection", "(param $ctx i32)"),
+    (
+        "dnd",
+        "proxy_on_downstream_data",
+        "(param $ctx i32) (param $size i32) (param $eos i32)",
+    ),
+    (
+        "upd",
+        "proxy_on_upstream_data",
+        "(param $ctx i32) (param $size i32) (param $eos i32)",
+    ),
+    (
+        "dnc",
+        "proxy_on_downstream_close",
+        "(param $ctx i32) (param $source i32)",
+    ),
+    (
+        "upc",
+        "proxy_on_upstream_close",
+        "(param $ctx i32) (param $source i32)",
+    ),
 ];
 
 /// A plugin of the component ABI that exports the callbacks that `bodies` names, each with an expression for what it returns. Every
-/// callback logs its name, and body callbacks their size and end-of-stream flag. `extra` is added to the module.
+/// callback logs its name, those of bodies and data their size and end-of-stream flag, those of closing the source. `extra` is added to the module.
 ///
 /// In expressions, FORWARD, END, DONE, PAUSE, MORE, FULL and CLOSE are the actions; `$resume_request`, `$resume_response`,
-/// `$close_request`, `$respond` (403 "no") and `$say` (logs a number) can be called.
+/// `$close_request`, `$respond` (403 "no"), `$resume_downstream`, `$resume_upstream`, `$close_downstream`, `$close_upstream` and `$say` (logs a number) can be
+/// called.
 pub(crate) fn component(bodies: &[(&str, &str)], extra: &str) -> String {
     let mut callbacks = String::new();
     for (index, (short, name, parameters)) in CALLBACKS.iter().enumerate() {
@@ -229,12 +271,20 @@ pub(crate) fn component(bodies: &[(&str, &str)], extra: &str) -> String {
             continue;
         };
         let log = match *short {
-            "rqb" | "rsb" => format!("(call $trace (i32.const {index}) (local.get $size) (local.get $eos))"),
+            "rqb" | "rsb" | "dnd" | "upd" => {
+                format!("(call $trace (i32.const {index}) (local.get $size) (local.get $eos))")
+            }
             "rqh" | "rsh" => format!("(call $trace (i32.const {index}) (i32.const -1) (local.get $eos))"),
+            "dnc" | "upc" => format!("(call $trace (i32.const {index}) (local.get $source) (i32.const 0))"),
             _ => format!("(call $trace (i32.const {index}) (i32.const -1) (i32.const 0))"),
         };
+        let result = if matches!(*short, "dnc" | "upc") {
+            ""
+        } else {
+            "(result i32)"
+        };
         callbacks.push_str(&format!(
-            r#"(func (export "{name}") {parameters} (result i32) {log} {body})"#
+            r#"(func (export "{name}") {parameters} {result} {log} {body})"#
         ));
     }
     let text = format!("{PRELUDE} {callbacks} {extra})");
@@ -253,13 +303,17 @@ const PRELUDE: &str = r#"(module
     (import "wasi-http" "close_http_request" (func $close_request (param i32) (result i32)))
     (import "wasi-http" "close_http_response" (func $close_response (param i32) (result i32)))
     (import "wasi-http" "send_http_response" (func $send (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi-bytestream" "resume_downstream" (func $resume_downstream (param i32) (result i32)))
+    (import "wasi-bytestream" "resume_upstream" (func $resume_upstream (param i32) (result i32)))
+    (import "wasi-bytestream" "close_downstream" (func $close_downstream (param i32) (result i32)))
+    (import "wasi-bytestream" "close_upstream" (func $close_upstream (param i32) (result i32)))
     (import "wasi-common" "get_buffer" (func $get_buffer (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
     (import "wasi-common" "set_buffer" (func $set_buffer (param i32 i32 i32 i32 i32 i32) (result i32)))
     (import "wasi-common" "get_map_values" (func $get_map (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
     (import "wasi-common" "set_map_values" (func $set_map (param i32 i32 i32 i32 i32 i32) (result i32)))
     (memory (export "memory") 2)
     (global $other (mut i32) (i32.const 0))
-    (data (i32.const 0) "rqhrqbrqtrqmrshrsbrstrsm")
+    (data (i32.const 0) "rqhrqbrqtrqmrshrsbrstrsmcondndupddncupc")
     ;; 64: an iovec of 2 bytes at 80, which are "no"; 96: an iovec for the log
     (data (i32.const 64) "\50\00\00\00\02\00\00\00")
     (data (i32.const 80) "no")

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod actions;
+mod bytestreams;
 mod chains;
 mod common;
 mod failures;
