@@ -244,7 +244,8 @@ fn add_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasi_http::add_to_linker(linker)?;
     wasi_kvstore::add_to_linker(linker)?;
     wasi_bytestream::add_to_linker(linker)?;
-    wasi_log::add_to_linker(linker)
+    wasi_log::add_to_linker(linker)?;
+    wasi_queue::add_to_linker(linker)
 }
 
 /// Puts a refusing stub in the place of every import that is not allowed, so that the plugin still loads and sees a status.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, request, response};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 use wasi_common::stream::Reply;
 use wasi_common::{
@@ -19,6 +20,7 @@ use wasi_common::{
     StreamKey, StreamTable,
 };
 use wasi_http::LocalResponse;
+use wasi_queue::Mailbox;
 use wasmtime::StoreContextMut;
 
 /// Runs the plugins of one worker.
@@ -42,6 +44,7 @@ pub struct Host {
     pub(crate) current: Option<StreamKey>,
     /// In the order in which they were put off.
     pub(crate) deferred: VecDeque<Deferred>,
+    pub(crate) mailbox: Arc<Mailbox>,
 }
 
 /// A stream of a [`Host`]. Never names another stream after it was finished.
@@ -109,6 +112,7 @@ impl Host {
             ready: VecDeque::new(),
             current: None,
             deferred: VecDeque::new(),
+            mailbox: Mailbox::new(),
         }
     }
 

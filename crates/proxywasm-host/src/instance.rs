@@ -18,6 +18,7 @@ use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
 use wasi_http::{Http, HttpCallbacks, Phase};
 use wasi_kvstore::KvStores;
 use wasi_log::{Log, LogCallbacks};
+use wasi_queue::{Mailbox, QueueCallbacks, Queues};
 use wasmtime::{AsContextMut, Store, StoreContextMut, StoreLimitsBuilder};
 
 /// An instance. It is entered for one callback at a time; nothing re-enters it.
@@ -36,6 +37,7 @@ pub(crate) struct Callbacks {
     pub(crate) http: Arc<dyn HttpCallbacks<State> + Send + Sync>,
     pub(crate) bytestream: Arc<dyn BytestreamCallbacks<State> + Send + Sync>,
     pub(crate) log: Arc<dyn LogCallbacks<State> + Send + Sync>,
+    pub(crate) queues: Arc<dyn QueueCallbacks<State> + Send + Sync>,
 }
 
 /// A plugin that was started in an instance.
@@ -78,6 +80,7 @@ impl Instance {
             bytestream: Bytestream::default(),
             log: Log::new(Arc::clone(&services.log), config.log_level),
             stores: KvStores::new(Arc::clone(&services.stores)),
+            queues: Queues::new(Arc::clone(&services.queues), Mailbox::new(), 0),
             wasi: plugin.environment().clone(),
             legacy: Legacy::new(version),
             clock: CallClock::new(config.resources.start_time),
@@ -174,6 +177,7 @@ impl Instance {
             self.state().common.contexts.remove_plugin(root.plugin_id);
             self.state().legacy.remove_plugin(root.plugin_id);
             self.state().stores.remove_plugin(root.plugin_id);
+            self.state().queues.remove_plugin(root.plugin_id);
         }
     }
 
@@ -190,7 +194,9 @@ impl Instance {
         state.common.scope = scope;
         state.clock.enter();
         let result = call(&self.callbacks, self.store.as_context_mut());
-        std::mem::swap(&mut self.store.data_mut().common.streams, streams);
+        let state = self.store.data_mut();
+        std::mem::swap(&mut state.common.streams, streams);
+        state.queues.callback_returned();
         result
     }
 
@@ -216,6 +222,7 @@ impl Callbacks {
                 http: Arc::new(wasi_http::Callbacks::load(store, instance)?),
                 bytestream: Arc::new(wasi_bytestream::Callbacks::load(store, instance)?),
                 log: Arc::new(wasi_log::Callbacks::load(store, instance)?),
+                queues: Arc::new(wasi_queue::Callbacks::load(store, instance)?),
             },
             Abi::Legacy(_) => {
                 let callbacks = Arc::new(proxywasm_legacy::Callbacks::load(store, instance)?);
@@ -223,7 +230,8 @@ impl Callbacks {
                     lifecycle: Arc::clone(&callbacks) as _,
                     http: Arc::clone(&callbacks) as _,
                     bytestream: Arc::clone(&callbacks) as _,
-                    log: callbacks as _,
+                    log: Arc::clone(&callbacks) as _,
+                    queues: callbacks as _,
                 }
             }
         })

@@ -65,6 +65,7 @@ mod instance;
 mod message;
 mod output;
 mod plugin;
+mod queues;
 mod services;
 mod state;
 mod stream;
@@ -87,3 +88,4 @@ pub use wasi_common::{
 pub use wasi_http::{Part, Phase};
 pub use wasi_kvstore::{InProcessStores, KvBackend, StoreSettings};
 pub use wasi_log::{LogSink, MemorySink, Record, TracingSink};
+pub use wasi_queue::{InProcessQueues, QueueBackend, QueueSettings};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasi_common::Upstreams;
 use wasi_kvstore::{InProcessStores, KvBackend};
 use wasi_log::LogSink;
+use wasi_queue::{InProcessQueues, QueueBackend};
 
 /// What plugins reach beyond their streams. Clones share it: a program makes one and gives it to all its hosts, so that its
 /// workers see the same stores, queues and metrics.
@@ -16,6 +17,8 @@ pub struct Services {
     pub upstreams: Arc<dyn Upstreams>,
     /// Where key-value stores and shared data live. The memory of this process by default.
     pub stores: Arc<dyn KvBackend>,
+    /// Where queues live. The memory of this process by default.
+    pub queues: Arc<dyn QueueBackend>,
 }
 
 // === impl Services ===
@@ -27,6 +30,7 @@ impl Services {
             log,
             upstreams: Arc::new(BTreeSet::new()),
             stores: Arc::new(InProcessStores::default()),
+            queues: Arc::new(InProcessQueues::default()),
         }
     }
 

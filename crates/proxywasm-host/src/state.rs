@@ -12,6 +12,7 @@ use wasi_context::{Lifecycle, LifecycleView};
 use wasi_http::{Http, HttpView};
 use wasi_kvstore::{InProcessStores, KvStoreView, KvStores};
 use wasi_log::{Log, LogView, TracingSink};
+use wasi_queue::{InProcessQueues, Mailbox, QueueView, Queues};
 use wasmtime::StoreLimits;
 
 /// The state of one instance.
@@ -23,6 +24,7 @@ pub(crate) struct State {
     pub(crate) bytestream: Bytestream,
     pub(crate) log: Log,
     pub(crate) stores: KvStores,
+    pub(crate) queues: Queues,
     pub(crate) wasi: Wasi,
     pub(crate) legacy: Legacy,
     pub(crate) clock: CallClock,
@@ -40,6 +42,7 @@ impl State {
             bytestream: Bytestream::default(),
             log: Log::new(Arc::new(TracingSink), LogLevel::Critical),
             stores: KvStores::new(Arc::new(InProcessStores::default())),
+            queues: Queues::new(Arc::new(InProcessQueues::default()), Mailbox::new(), 0),
             wasi: Wasi::default(),
             legacy: Legacy::new(AbiVersion::V0_2_1),
             clock: CallClock::new(Duration::ZERO),
@@ -96,6 +99,12 @@ impl KvStoreView for State {
     }
 }
 
+impl QueueView for State {
+    fn queues(&mut self) -> (&mut Common, &mut Queues) {
+        (&mut self.common, &mut self.queues)
+    }
+}
+
 impl WasiView for State {
     fn wasi(&self) -> &Wasi {
         &self.wasi
@@ -111,6 +120,7 @@ impl LegacyView for State {
             lifecycle: &mut self.lifecycle,
             log: &mut self.log,
             stores: &mut self.stores,
+            queues: &mut self.queues,
             legacy: &mut self.legacy,
         }
     }

@@ -4,6 +4,7 @@ use crate::config::InstanceStrategy;
 use crate::host::Host;
 use crate::instance::{Instance, Root};
 use crate::plugin::Plugin;
+use crate::queues::queues_of;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,7 @@ impl Host {
         let instance = match slot.instance.take() {
             Some(instance) => Ok(instance),
             None => Instance::new(plugin, &self.services).map(|mut instance| {
+                instance.state().queues = queues_of(&self.services, &self.mailbox, vm);
                 if let Some(level) = self.log_level {
                     instance.state().log.set_level(level);
                 }

@@ -3,6 +3,7 @@
 
 use crate::bytestream::Bytestream;
 use crate::messages::Message;
+use crate::queue_callbacks::ON_QUEUE_READY;
 use crate::view::LegacyView;
 use thiserror::Error;
 use wasi_common::guest::{CallbackTypeError, callback};
@@ -19,6 +20,7 @@ pub struct Callbacks {
     on_done: Optional<u32, u32>,
     on_log: Optional<u32, ()>,
     on_delete: Optional<u32, ()>,
+    pub(crate) on_queue_ready: Optional<(u32, u32), ()>,
     request: Message,
     response: Message,
     pub(crate) bytestream: Bytestream,
@@ -79,6 +81,7 @@ impl Callbacks {
             on_done: callback(&mut store, instance, ON_DONE)?,
             on_log: callback(&mut store, instance, ON_LOG)?,
             on_delete: callback(&mut store, instance, ON_DELETE)?,
+            on_queue_ready: callback(&mut store, instance, ON_QUEUE_READY)?,
             request: Message::load(&mut store, instance, Direction::Request)?,
             response: Message::load(&mut store, instance, Direction::Response)?,
             bytestream: Bytestream::load(&mut store, instance)?,

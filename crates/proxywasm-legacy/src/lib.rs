@@ -42,6 +42,7 @@
 //! use wasi_http::{Http, HttpCallbacks};
 //! use wasi_kvstore::{InProcessStores, KvStores};
 //! use wasi_log::{Log, TracingSink};
+//! use wasi_queue::{InProcessQueues, Mailbox, Queues};
 //! use wasmtime::{AsContextMut, Engine, Linker, Module, Store};
 //!
 //! struct State {
@@ -52,6 +53,7 @@
 //!     lifecycle: Lifecycle,
 //!     log: Log,
 //!     stores: KvStores,
+//!     queues: Queues,
 //!     legacy: Legacy,
 //! }
 //!
@@ -76,6 +78,7 @@
 //!             lifecycle: &mut self.lifecycle,
 //!             log: &mut self.log,
 //!             stores: &mut self.stores,
+//!             queues: &mut self.queues,
 //!             legacy: &mut self.legacy,
 //!         }
 //!     }
@@ -110,6 +113,7 @@
 //!     lifecycle: Lifecycle::default(),
 //!     log: Log::new(Arc::new(TracingSink), LogLevel::Info),
 //!     stores: KvStores::new(Arc::new(InProcessStores::default())),
+//!     queues: Queues::new(Arc::new(InProcessQueues::default()), Mailbox::new(), 0),
 //!     legacy: Legacy::new(version),
 //! };
 //! let mut store = Store::new(&engine, state);
@@ -143,6 +147,7 @@ mod hostcalls;
 mod memory;
 mod messages;
 mod numbers;
+mod queue_callbacks;
 mod start;
 mod status;
 mod version;

@@ -39,6 +39,9 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
     match (hostcall, status) {
         (_, Core::Ok) => Status::Ok,
         (_, Core::InvalidMemoryAccess) => Status::InvalidMemoryAccess,
+        // A queue that is full, too large an item, a queue out of reach: what the SDK for Rust does not trap on comes nearest.
+        (H::EnqueueSharedQueue | H::ResolveSharedQueue, Core::Unavailable) => Status::NotFound,
+        (H::DequeueSharedQueue, Core::Unavailable) => Status::Empty,
         (_, Core::InternalFailure | Core::Unavailable) => Status::InternalFailure,
         (_, Core::CasMismatch) => Status::CasMismatch,
         (_, Core::Unimplemented) => Status::Unimplemented,
@@ -55,6 +58,9 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
             | H::GetBufferStatus
             | H::GetProperty
             | H::GetSharedData
+            | H::ResolveSharedQueue
+            | H::EnqueueSharedQueue
+            | H::DequeueSharedQueue
             | H::Done,
             Core::BadArgument | Core::NotAllowed | Core::InvalidOperation | Core::BufferTooSmall,
         ) => Status::NotFound,
@@ -71,6 +77,13 @@ mod tests {
 
     /// Refusals of a core that come of the moment, not of an argument that the guest got wrong.
     const OF_THE_MOMENT: [Core; 2] = [Core::InvalidOperation, Core::NotAllowed];
+
+    /// What hostcalls of queues answer where a bound is reached.
+    const QUEUES: [(Hostcall, Status); 3] = [
+        (H::ResolveSharedQueue, Status::NotFound),
+        (H::EnqueueSharedQueue, Status::NotFound),
+        (H::DequeueSharedQueue, Status::Empty),
+    ];
 
     /// What the SDK for Rust takes of the hostcalls which a plugin may make at any moment; all else is a trap.
     #[test]
@@ -89,12 +102,19 @@ mod tests {
             ),
             (H::SetEffectiveContext, &[Status::BadArgument]),
             (H::GetSharedData, &[Status::NotFound]),
+            (H::ResolveSharedQueue, &[Status::NotFound]),
+            (H::EnqueueSharedQueue, &[Status::NotFound]),
+            (H::DequeueSharedQueue, &[Status::NotFound, Status::Empty]),
         ];
         for (hostcall, listed) in table {
             for status in OF_THE_MOMENT {
                 let answer = translate(*hostcall, status);
                 assert!(listed.contains(&answer), "{hostcall:?} {status:?}: {answer:?}");
             }
+        }
+        // A queue may be full, or out of reach, at any moment too.
+        for (hostcall, expected) in QUEUES {
+            assert_eq!(translate(hostcall, Core::Unavailable), expected, "{hostcall:?}");
         }
         for hostcall in [H::ContinueStream, H::CloseStream, H::SendLocalResponse] {
             assert_eq!(translate(hostcall, Core::InvalidOperation), Status::Ok);
@@ -115,6 +135,10 @@ mod tests {
         ];
         for hostcall in H::ALL {
             for (core, status) in table {
+                let of_queue = QUEUES.iter().any(|(queue, _)| queue == hostcall);
+                if of_queue && core == Core::Unavailable {
+                    continue;
+                }
                 assert_eq!(translate(*hostcall, core), status, "{hostcall:?} {core:?}");
             }
         }

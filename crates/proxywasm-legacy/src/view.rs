@@ -8,6 +8,7 @@ use wasi_context::Lifecycle;
 use wasi_http::Http;
 use wasi_kvstore::KvStores;
 use wasi_log::Log;
+use wasi_queue::Queues;
 use wasmtime::TypedFunc;
 
 /// Store data that offers the hostcalls of the older ABIs.
@@ -34,6 +35,8 @@ pub struct LegacyParts<'a> {
     pub log: &'a mut Log,
     /// The key-value stores, one of which holds the shared data.
     pub stores: &'a mut KvStores,
+    /// The queues.
+    pub queues: &'a mut Queues,
     /// What only the older ABIs have.
     pub legacy: &'a mut Legacy,
 }

@@ -55,6 +55,17 @@ impl Queues {
     /// `bad_argument` for an empty name, `not_found` without `create`, `not_allowed` by the plugin's permissions, `unavailable` beyond
     /// a bound or where the queue cannot be reached, `invalid_operation` while no plugin is executing.
     pub fn open(&mut self, common: &Common, name: &[u8], create: bool) -> Result<u32, Status> {
+        if name.is_empty() {
+            return Err(Status::BadArgument);
+        }
+        self.open_own(common, name, create)
+    }
+
+    /// As [`Queues::open`], but any name will do: with the older ABIs a queue can have an empty one.
+    ///
+    /// # Errors
+    /// As [`Queues::open`].
+    pub fn open_own(&mut self, common: &Common, name: &[u8], create: bool) -> Result<u32, Status> {
         let settings = common.current_settings().ok_or(Status::InvalidOperation)?;
         self.open_in(common, &settings.vm_id, name, create)
     }
@@ -62,7 +73,7 @@ impl Queues {
     /// Opens a queue of any scope, as the older ABIs can; a plugin that creates one is a consumer of it.
     ///
     /// # Errors
-    /// As [`Queues::open`].
+    /// As [`Queues::open`], but for the empty name.
     pub fn open_in(
         &mut self,
         common: &Common,
@@ -71,9 +82,6 @@ impl Queues {
         create: bool,
     ) -> Result<u32, Status> {
         let settings = common.current_settings().ok_or(Status::InvalidOperation)?;
-        if name.is_empty() {
-            return Err(Status::BadArgument);
-        }
         allowed(settings, name)?;
         let plugin_id = common.scope.plugin_id;
         let consumer = create.then(|| Consumer {

@@ -65,12 +65,6 @@ impl Mailbox {
         self.lock().letters.is_empty()
     }
 
-    /// How many consumers have notifications. Who takes that many notifications and then leaves the others for later has served each
-    /// of them once.
-    pub fn len(&self) -> usize {
-        self.lock().letters.len()
-    }
-
     /// The next notification, if there is one. Consumers take turns. What has become pointless, because others have taken the items or
     /// the consumer is gone, is left out.
     pub fn next(&self) -> Option<Notification> {
@@ -92,8 +86,9 @@ impl Mailbox {
         self.lock().letters.push_back(letter);
     }
 
-    /// Wakes whoever empties the mailbox. Not to be called with the lock of a queue held: what a waker does is unknown.
-    pub(crate) fn wake(&self) {
+    /// Wakes whoever set a waker: for one who leaves the rest for later.
+    pub fn wake(&self) {
+        // No lock is held, neither here nor by the queues: what a waker does is unknown.
         let waker = self.lock().waker.clone();
         if let Some(waker) = waker {
             waker.wake();

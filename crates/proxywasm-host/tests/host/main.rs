@@ -12,6 +12,7 @@ mod legacy;
 mod lifecycle;
 mod maps;
 mod pauses;
+mod queues;
 mod responses;
 mod review;
 mod stores;

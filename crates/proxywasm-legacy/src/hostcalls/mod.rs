@@ -5,6 +5,7 @@ mod log_and_time;
 mod maps;
 mod misc;
 mod properties;
+mod queues;
 mod shared_data;
 mod stream;
 
@@ -27,6 +28,7 @@ pub fn add_to_linker<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtim
     add_buffers_and_properties(linker)?;
     add_streams(linker)?;
     shared_data::add(linker)?;
+    queues::add(linker)?;
     add_runtime(linker)
 }
 

@@ -23,6 +23,12 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
         &[(1, Span), (3, Span)],
     ),
     (
+        "proxy_dequeue_shared_queue",
+        &[1, 16, 20],
+        &[(1, Result(4)), (2, Result(4))],
+    ),
+    ("proxy_enqueue_shared_queue", &[1, 64, 1], &[(1, Span)]),
+    (
         "proxy_get_buffer_bytes",
         &[0, 0, 9, 16, 20],
         &[(3, Result(4)), (4, Result(4))],
@@ -61,11 +67,21 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
         &[(0, Result(4)), (1, Result(4)), (2, Result(4))],
     ),
     ("proxy_log", &[2, 64, 1], &[(1, Span)]),
+    (
+        "proxy_register_shared_queue",
+        &[64, 1, 16],
+        &[(0, Span), (2, Result(4))],
+    ),
     ("proxy_remove_header_map_value", &[0, 64, 1], &[(1, Span)]),
     (
         "proxy_replace_header_map_value",
         &[0, 64, 1, 64, 1],
         &[(1, Span), (3, Span)],
+    ),
+    (
+        "proxy_resolve_shared_queue",
+        &[0, 0, 64, 1, 16],
+        &[(0, Span), (2, Span), (4, Result(4))],
     ),
     (
         "proxy_send_local_response",
@@ -75,7 +91,11 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
     ("proxy_set_buffer_bytes", &[0, 0, 0, 64, 1], &[(3, Span)]),
     ("proxy_set_header_map_pairs", &[0, 0, 4], &[(1, Span)]),
     ("proxy_set_property", &[64, 1, 64, 1], &[(0, Span), (2, Span)]),
-    ("proxy_set_shared_data", &[64, 1, 64, 1, 0], &[(0, Span), (2, Span)]),
+    (
+        "proxy_set_shared_data",
+        &[64, 1, 64, 1, 0],
+        &[(0, Span), (2, Span)],
+    ),
 ];
 
 fn guest() -> Guest {
@@ -83,6 +103,9 @@ fn guest() -> Guest {
         r#"(data (i32.const 64) "x") (data (i32.const 72) "plugin_name")"#,
     ));
     assert_eq!(guest.call("proxy_set_shared_data", &[64, 1, 64, 1, 0]), 0);
+    assert_eq!(guest.call("proxy_register_shared_queue", &[64, 1, 16]), 0);
+    assert_eq!(guest.number(16), 1, "the queue of the table");
+    assert_eq!(guest.call("proxy_enqueue_shared_queue", &[1, 64, 1]), 0);
     guest
 }
 

@@ -8,6 +8,7 @@ mod callbacks;
 mod log_and_time;
 mod maps;
 mod properties;
+mod queues;
 mod sdk;
 mod shared_data;
 mod start;

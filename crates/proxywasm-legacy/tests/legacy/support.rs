@@ -15,6 +15,7 @@ use wasi_context::Lifecycle;
 use wasi_http::{Http, HttpCallbacks, Phase};
 use wasi_kvstore::{InProcessStores, KvStores, StoreSettings};
 use wasi_log::{Log, LogSink, LogView, MemorySink};
+use wasi_queue::{InProcessQueues, Mailbox, QueueSettings, Queues};
 use wasmtime::{Engine, Instance, Linker, Module, Store, Val};
 
 /// Every hostcall that is offered and returns a status, with the number of its parameters.
@@ -22,7 +23,9 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_add_header_map_value", 5),
     ("proxy_close_stream", 1),
     ("proxy_continue_stream", 1),
+    ("proxy_dequeue_shared_queue", 3),
     ("proxy_done", 0),
+    ("proxy_enqueue_shared_queue", 3),
     ("proxy_get_buffer_bytes", 5),
     ("proxy_get_buffer_status", 3),
     ("proxy_get_current_time_nanoseconds", 1),
@@ -34,8 +37,10 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_get_shared_data", 5),
     ("proxy_get_status", 3),
     ("proxy_log", 3),
+    ("proxy_register_shared_queue", 3),
     ("proxy_remove_header_map_value", 3),
     ("proxy_replace_header_map_value", 5),
+    ("proxy_resolve_shared_queue", 5),
     ("proxy_send_local_response", 8),
     ("proxy_set_buffer_bytes", 5),
     ("proxy_set_effective_context", 1),
@@ -62,6 +67,8 @@ pub(crate) struct State {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) log: Log,
     pub(crate) stores: KvStores,
+    pub(crate) queues: Queues,
+    pub(crate) mailbox: Arc<Mailbox>,
     wasi: Wasi,
     pub(crate) legacy: Legacy,
 }
@@ -99,6 +106,7 @@ impl LegacyView for State {
             lifecycle: &mut self.lifecycle,
             log: &mut self.log,
             stores: &mut self.stores,
+            queues: &mut self.queues,
             legacy: &mut self.legacy,
         }
     }
@@ -125,6 +133,11 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
     proxywasm_wasi::add_to_linker(&mut linker)?;
     proxywasm_legacy::refuse_unoffered_imports(&mut linker, &module)?;
     let sink = Arc::new(MemorySink::default());
+    let queues = InProcessQueues::new(QueueSettings {
+        items: 2,
+        ..QueueSettings::default()
+    });
+    let mailbox = Mailbox::new();
     let state = State {
         memory: MemorySlot::default(),
         common: Common::default(),
@@ -136,6 +149,8 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
             value_bytes: 8 << 10,
             ..StoreSettings::default()
         }))),
+        queues: Queues::new(Arc::new(queues), Arc::clone(&mailbox), 0),
+        mailbox,
         wasi: Wasi::default(),
         legacy: Legacy::new(AbiVersion::detect(&module).unwrap_or(AbiVersion::V0_2_1)),
     };
