@@ -6,7 +6,7 @@ use proxywasm_host::{FailurePolicy, HeadersPause};
 /// A plugin of ABI 0.2.1 from expressions for its callbacks, each of which may use `$ctx` and return an i32 if the callback does.
 /// `$log` logs a text of two bytes by its address: callbacks log their names.
 pub(crate) fn legacy(bodies: &[(&str, &str)]) -> String {
-    const CALLBACKS: [(&str, &str, &str, bool); 9] = [
+    const CALLBACKS: [(&str, &str, &str, bool); 14] = [
         (
             "qh",
             "proxy_on_request_headers",
@@ -42,6 +42,31 @@ pub(crate) fn legacy(bodies: &[(&str, &str)]) -> String {
             "proxy_on_response_trailers",
             "(param $ctx i32) (param $n i32)",
             true,
+        ),
+        ("nc", "proxy_on_new_connection", "(param $ctx i32)", true),
+        (
+            "dd",
+            "proxy_on_downstream_data",
+            "(param $ctx i32) (param $n i32) (param $eos i32)",
+            true,
+        ),
+        (
+            "ud",
+            "proxy_on_upstream_data",
+            "(param $ctx i32) (param $n i32) (param $eos i32)",
+            true,
+        ),
+        (
+            "dc",
+            "proxy_on_downstream_connection_close",
+            "(param $ctx i32) (param $n i32)",
+            false,
+        ),
+        (
+            "uc",
+            "proxy_on_upstream_connection_close",
+            "(param $ctx i32) (param $n i32)",
+            false,
         ),
         ("do", "proxy_on_done", "(param $ctx i32)", true),
         ("lo", "proxy_on_log", "(param $ctx i32)", false),

@@ -9,7 +9,7 @@ use wasi_log::LogCallbacks;
 use wasmtime::{AsContextMut, StoreContextMut};
 
 /// Exports that log their name and arguments, one digit each, and return the global `result`.
-fn noting(exports: &[(&str, usize, bool)]) -> String {
+pub(crate) fn noting(exports: &[(&str, usize, bool)]) -> String {
     let mut items = String::from(r#"(global $result (export "result") (mut i32) (i32.const 1))"#);
     for (index, (name, parameters, returns)) in exports.iter().enumerate() {
         let (address, len) = (2048 + 64 * index, name.len());
@@ -53,7 +53,7 @@ const ALL: &[(&str, usize, bool)] = &[
     ("on_response_metadata", 2, true),
 ];
 
-fn logged(guest: &Guest) -> Vec<String> {
+pub(crate) fn logged(guest: &Guest) -> Vec<String> {
     guest
         .sink
         .take()

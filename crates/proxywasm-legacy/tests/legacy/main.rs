@@ -4,6 +4,7 @@
 mod addresses;
 mod allocator;
 mod buffers;
+mod bytestreams;
 mod callbacks;
 mod log_and_time;
 mod maps;

@@ -3,6 +3,7 @@
 mod actions;
 mod closing;
 mod failures;
+mod legacy;
 mod pauses;
 
 use crate::common::component;
