@@ -1,0 +1,119 @@
+//! Where an answer goes.
+
+use crate::{Answer, CallError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// Where an answer goes. Exactly one is given, if only by dropping this.
+pub(crate) struct Reply(Option<To>);
+
+enum To {
+    /// A caller that waits, if it still does.
+    Waiter(Weak<Waiter>),
+    Callback(Box<dyn FnOnce(Answer) + Send>),
+}
+
+/// A caller that waits for an answer.
+#[derive(Default)]
+pub(crate) struct Waiter {
+    answer: Mutex<Option<Answer>>,
+    arrived: Condvar,
+}
+
+// === impl Reply ===
+
+impl Reply {
+    pub(crate) fn to_waiter(waiter: &Arc<Waiter>) -> Self {
+        Self(Some(To::Waiter(Arc::downgrade(waiter))))
+    }
+
+    pub(crate) fn to_callback(callback: Box<dyn FnOnce(Answer) + Send>) -> Self {
+        Self(Some(To::Callback(callback)))
+    }
+
+    /// Whether anybody would see the answer.
+    pub(crate) fn is_wanted(&self) -> bool {
+        match &self.0 {
+            Some(To::Waiter(waiter)) => waiter.strong_count() > 0,
+            Some(To::Callback(_)) => true,
+            None => false,
+        }
+    }
+
+    pub(crate) fn give(mut self, answer: Answer) {
+        self.deliver(answer);
+    }
+
+    fn deliver(&mut self, answer: Answer) {
+        match self.0.take() {
+            Some(To::Waiter(waiter)) => {
+                if let Some(waiter) = waiter.upgrade() {
+                    waiter.arrive(answer);
+                }
+            }
+            Some(To::Callback(callback)) => callback(answer),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.deliver(Err(CallError::Unavailable));
+    }
+}
+
+// === impl Waiter ===
+
+impl Waiter {
+    /// Waits for the answer. `None` where it has not come in time.
+    pub(crate) fn wait(&self, bound: Duration) -> Option<Answer> {
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut answer, _) = self
+            .arrived
+            .wait_timeout_while(answer, bound, |answer| answer.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        answer.take()
+    }
+
+    fn arrive(&self, answer: Answer) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        self.arrived.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redis::Value;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_waiter() {
+        let waiter = Arc::new(Waiter::default());
+        let (first, second) = (Reply::to_waiter(&waiter), Reply::to_waiter(&waiter));
+        assert!(waiter.wait(Duration::ZERO).is_none());
+        std::thread::scope(|scope| {
+            scope.spawn(move || first.give(Ok(vec![Value::Okay])));
+            assert_eq!(waiter.wait(Duration::from_secs(60)), Some(Ok(vec![Value::Okay])));
+        });
+        assert!(second.is_wanted());
+        drop(waiter);
+        assert!(!second.is_wanted(), "the caller has gone");
+        second.give(Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_dropped_is_answered() {
+        let (sender, answers) = mpsc::channel();
+        let reply = |sender: mpsc::Sender<Answer>| {
+            Reply::to_callback(Box::new(move |answer| sender.send(answer).unwrap()))
+        };
+        reply(sender.clone()).give(Ok(Vec::new()));
+        drop(reply(sender));
+        assert_eq!(
+            answers.iter().collect::<Vec<_>>(),
+            [Ok(Vec::new()), Err(CallError::Unavailable)]
+        );
+    }
+}
