@@ -153,7 +153,6 @@ impl fmt::Display for Abi {
 pub fn is_unoffered(module: &str, name: &str) -> bool {
     match module {
         proxywasm_legacy::MODULE => proxywasm_legacy::support(name) == Support::NotOfferedYet,
-        wasi_http::bindings::MODULE => wasi_http::hostcalls::UNOFFERED.contains(&name),
         _ => false,
     }
 }

@@ -56,6 +56,8 @@ pub struct Resources {
     pub callback_time: Duration,
     /// Processor time of its start. 10 seconds.
     pub start_time: Duration,
+    /// How long a callout of its plugins may take that they give no time. 30 seconds.
+    pub callout_time: Duration,
 }
 
 /// What happens to the streams of an instance that trapped, ran out of time or was stopped. It happens to each once; a fresh
@@ -118,6 +120,7 @@ impl Default for Resources {
             table_elements: 100_000,
             callback_time: Duration::from_millis(200),
             start_time: Duration::from_secs(10),
+            callout_time: Duration::from_secs(30),
         }
     }
 }

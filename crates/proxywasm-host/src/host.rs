@@ -1,5 +1,6 @@
 //! The host of one worker: events in, outputs out.
 
+use crate::callouts::Callouts;
 use crate::instance::{Callbacks, Root};
 use crate::message::answered;
 use crate::output::{Output, ResetReason};
@@ -42,6 +43,7 @@ pub struct Host {
     pub(crate) ready: VecDeque<StreamKey>,
     /// The stream whose driver is calling, which looks for outputs itself.
     pub(crate) current: Option<StreamKey>,
+    pub(crate) callouts: Callouts,
     /// In the order in which they were put off.
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -111,6 +113,7 @@ impl Host {
             effects: VecDeque::new(),
             ready: VecDeque::new(),
             current: None,
+            callouts: Callouts::default(),
             deferred: VecDeque::new(),
             mailbox: Mailbox::new(),
         }

@@ -15,7 +15,7 @@ use wasi_bytestream::{Bytestream, BytestreamCallbacks};
 use wasi_common::guest::MemorySlot;
 use wasi_common::{CallScope, Common, StreamTable};
 use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
-use wasi_http::{Http, HttpCallbacks, Phase};
+use wasi_http::{Http, HttpCallCallbacks, HttpCallbacks, Phase};
 use wasi_kvstore::KvStores;
 use wasi_log::{Log, LogCallbacks};
 use wasi_queue::{Mailbox, QueueCallbacks, Queues};
@@ -27,6 +27,7 @@ pub(crate) struct Instance {
     callbacks: Callbacks,
     roots: FxHashMap<u64, Root>,
     callback_time: Duration,
+    callout_time: Duration,
     failure: FailurePolicy,
 }
 
@@ -36,6 +37,7 @@ pub(crate) struct Callbacks {
     pub(crate) lifecycle: Arc<dyn LifecycleCallbacks<State> + Send + Sync>,
     pub(crate) http: Arc<dyn HttpCallbacks<State> + Send + Sync>,
     pub(crate) bytestream: Arc<dyn BytestreamCallbacks<State> + Send + Sync>,
+    pub(crate) http_calls: Arc<dyn HttpCallCallbacks<State> + Send + Sync>,
     pub(crate) log: Arc<dyn LogCallbacks<State> + Send + Sync>,
     pub(crate) queues: Arc<dyn QueueCallbacks<State> + Send + Sync>,
 }
@@ -76,8 +78,8 @@ impl Instance {
             memory: MemorySlot::default(),
             common: Common::default(),
             lifecycle: Lifecycle::default(),
-            http: Http::default(),
             bytestream: Bytestream::default(),
+            http: Http::new(Arc::clone(&services.upstreams)),
             log: Log::new(Arc::clone(&services.log), config.log_level),
             stores: KvStores::new(Arc::clone(&services.stores)),
             queues: Queues::new(Arc::clone(&services.queues), Mailbox::new(), 0),
@@ -92,6 +94,8 @@ impl Instance {
         store.data_mut().clock.enter();
         let instance = plugin.pre().instantiate(&mut store).map_err(trap)?;
         let callbacks = Callbacks::load(&mut store, &instance, plugin.code().abi()).map_err(load)?;
+        let streams_answers = callbacks.http_calls.streams_answers();
+        store.data_mut().http.calls.set_streams_answers(streams_answers);
         match plugin.code().abi() {
             Abi::Component => proxywasm_wasi::initialize(&mut store, &instance),
             Abi::Legacy(_) => proxywasm_legacy::initialize(&mut store, &instance),
@@ -103,6 +107,7 @@ impl Instance {
             callbacks,
             roots: FxHashMap::default(),
             callback_time,
+            callout_time: config.resources.callout_time,
             failure: config.failure,
         })
     }
@@ -174,7 +179,9 @@ impl Instance {
     /// Forgets a plugin that has ended.
     pub(crate) fn remove_root(&mut self, id: u64) {
         if let Some(root) = self.roots.remove(&id) {
-            self.state().common.contexts.remove_plugin(root.plugin_id);
+            let state = self.state();
+            state.http.calls.remove_plugin(&mut state.common, root.plugin_id);
+            state.common.contexts.remove_plugin(root.plugin_id);
             self.state().legacy.remove_plugin(root.plugin_id);
             self.state().stores.remove_plugin(root.plugin_id);
             self.state().queues.remove_plugin(root.plugin_id);
@@ -200,6 +207,11 @@ impl Instance {
         result
     }
 
+    /// How long a callout may take whose plugin did not say; the same for all its plugins.
+    pub(crate) fn callout_time(&self) -> Duration {
+        self.callout_time
+    }
+
     /// What happens to its streams when it fails; the same for all its plugins.
     pub(crate) fn failure(&self) -> FailurePolicy {
         self.failure
@@ -217,13 +229,17 @@ impl Instance {
 impl Callbacks {
     fn load(store: &mut Store<State>, instance: &wasmtime::Instance, abi: Abi) -> Result<Self, LoadError> {
         Ok(match abi {
-            Abi::Component => Self {
-                lifecycle: Arc::new(wasi_context::Callbacks::load(store, instance)?),
-                http: Arc::new(wasi_http::Callbacks::load(store, instance)?),
-                bytestream: Arc::new(wasi_bytestream::Callbacks::load(store, instance)?),
-                log: Arc::new(wasi_log::Callbacks::load(store, instance)?),
-                queues: Arc::new(wasi_queue::Callbacks::load(store, instance)?),
-            },
+            Abi::Component => {
+                let http = Arc::new(wasi_http::Callbacks::load(&mut *store, instance)?);
+                Self {
+                    lifecycle: Arc::new(wasi_context::Callbacks::load(&mut *store, instance)?),
+                    http: Arc::clone(&http) as _,
+                    http_calls: http as _,
+                    bytestream: Arc::new(wasi_bytestream::Callbacks::load(&mut *store, instance)?),
+                    log: Arc::new(wasi_log::Callbacks::load(&mut *store, instance)?),
+                    queues: Arc::new(wasi_queue::Callbacks::load(&mut *store, instance)?),
+                }
+            }
             Abi::Legacy(_) => {
                 let callbacks = Arc::new(proxywasm_legacy::Callbacks::load(store, instance)?);
                 Self {
@@ -231,6 +247,7 @@ impl Callbacks {
                     http: Arc::clone(&callbacks) as _,
                     bytestream: Arc::clone(&callbacks) as _,
                     log: Arc::clone(&callbacks) as _,
+                    http_calls: Arc::clone(&callbacks) as _,
                     queues: callbacks as _,
                 }
             }

@@ -55,6 +55,7 @@
 #![forbid(unsafe_code)]
 
 mod bytestream;
+mod callouts;
 mod clock;
 mod code;
 mod config;
@@ -71,6 +72,7 @@ mod state;
 mod stream;
 mod vm;
 
+pub use callouts::{CalloutId, Command};
 pub use code::{Abi, COMPONENT_MARKER, PluginCode, is_unoffered};
 pub use config::{FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig, Resources};
 pub use engine::{Engine, EngineSettings};
@@ -85,7 +87,7 @@ pub use wasi_common::{
     Allowed, ByteMap, CloseSource, Direction, Limits, LogLevel, MapLimits, Permissions, PropertyPath,
     PropertySource, PropertyValue, Upstreams,
 };
-pub use wasi_http::{Part, Phase};
+pub use wasi_http::{CallEvent, CallRequest, Part, Phase};
 pub use wasi_kvstore::{InProcessStores, KvBackend, StoreSettings};
 pub use wasi_log::{LogSink, MemorySink, Record, TracingSink};
 pub use wasi_queue::{InProcessQueues, QueueBackend, QueueSettings};

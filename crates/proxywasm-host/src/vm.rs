@@ -129,6 +129,7 @@ impl Host {
             // Whoever gets the place next has nothing to do with what failed here.
             (slot.not_before, slot.failed_starts) = (None, 0);
             self.free_vms.push(vm);
+            self.cancel_callouts(vm, generation);
         }
     }
 

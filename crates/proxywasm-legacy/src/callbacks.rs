@@ -7,8 +7,9 @@ use crate::queue_callbacks::ON_QUEUE_READY;
 use crate::view::LegacyView;
 use thiserror::Error;
 use wasi_common::guest::{CallbackTypeError, callback};
-use wasi_common::{ContextType, Direction, LogLevel};
+use wasi_common::{Action, ContextType, Direction, LogLevel, Returned};
 use wasi_context::{ConfigurationSizes, LifecycleCallbacks};
+use wasi_http::{CallPart, HttpCallCallbacks};
 use wasi_log::LogCallbacks;
 use wasmtime::{AsContextMut, Instance, StoreContextMut, TypedFunc, WasmParams, WasmResults};
 
@@ -21,6 +22,7 @@ pub struct Callbacks {
     on_log: Optional<u32, ()>,
     on_delete: Optional<u32, ()>,
     pub(crate) on_queue_ready: Optional<(u32, u32), ()>,
+    on_http_call_response: Optional<(u32, u32, u32, u32, u32), ()>,
     request: Message,
     response: Message,
     pub(crate) bytestream: Bytestream,
@@ -54,6 +56,7 @@ const ON_CONFIGURE: &str = "proxy_on_configure";
 const ON_DONE: &str = "proxy_on_done";
 const ON_LOG: &str = "proxy_on_log";
 const ON_DELETE: &str = "proxy_on_delete";
+const ON_HTTP_CALL_RESPONSE: &str = "proxy_on_http_call_response";
 
 // === impl Callbacks ===
 
@@ -82,6 +85,7 @@ impl Callbacks {
             on_log: callback(&mut store, instance, ON_LOG)?,
             on_delete: callback(&mut store, instance, ON_DELETE)?,
             on_queue_ready: callback(&mut store, instance, ON_QUEUE_READY)?,
+            on_http_call_response: callback(&mut store, instance, ON_HTTP_CALL_RESPONSE)?,
             request: Message::load(&mut store, instance, Direction::Request)?,
             response: Message::load(&mut store, instance, Direction::Response)?,
             bytestream: Bytestream::load(&mut store, instance)?,
@@ -205,6 +209,41 @@ impl<T: LegacyView + 'static> LifecycleCallbacks<T> for Callbacks {
         call(&self.on_log, &mut store, ON_LOG, context_id, context_id)?;
         call(&self.on_delete, &mut store, ON_DELETE, context_id, context_id)?;
         Ok(())
+    }
+}
+
+impl<T: LegacyView + 'static> HttpCallCallbacks<T> for Callbacks {
+    fn streams_answers(&self) -> bool {
+        false
+    }
+
+    /// The plugin's own context is the effective one. It has no action to return: the call is over.
+    fn answer(
+        &self,
+        mut store: StoreContextMut<'_, T>,
+        plugin_id: u32,
+        callout_id: u32,
+        part: CallPart,
+    ) -> wasmtime::Result<Returned> {
+        let CallPart::Response {
+            num_headers,
+            body_size,
+            num_trailers,
+        } = part
+        else {
+            return Ok(Ok(Action::Forward));
+        };
+        let arguments = (plugin_id, callout_id, num_headers, body_size, num_trailers);
+        store.data_mut().legacy().legacy.callout = Some(callout_id);
+        let called = call(
+            &self.on_http_call_response,
+            &mut store,
+            ON_HTTP_CALL_RESPONSE,
+            plugin_id,
+            arguments,
+        );
+        store.data_mut().legacy().legacy.callout = None;
+        called.map(|_| Ok(Action::Forward))
     }
 }
 

@@ -45,6 +45,8 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
         (_, Core::InternalFailure | Core::Unavailable) => Status::InternalFailure,
         (_, Core::CasMismatch) => Status::CasMismatch,
         (_, Core::Unimplemented) => Status::Unimplemented,
+        // An upstream that there is not.
+        (H::HttpCall, Core::NotFound) => Status::BadArgument,
         (_, Core::NotFound) => Status::NotFound,
         (_, Core::Empty) => Status::Empty,
         (H::ContinueStream | H::CloseStream | H::SendLocalResponse, Core::InvalidOperation) => Status::Ok,
@@ -105,6 +107,7 @@ mod tests {
             (H::ResolveSharedQueue, &[Status::NotFound]),
             (H::EnqueueSharedQueue, &[Status::NotFound]),
             (H::DequeueSharedQueue, &[Status::NotFound, Status::Empty]),
+            (H::HttpCall, &[Status::BadArgument, Status::InternalFailure]),
         ];
         for (hostcall, listed) in table {
             for status in OF_THE_MOMENT {
@@ -136,7 +139,8 @@ mod tests {
         for hostcall in H::ALL {
             for (core, status) in table {
                 let of_queue = QUEUES.iter().any(|(queue, _)| queue == hostcall);
-                if of_queue && core == Core::Unavailable {
+                let of_call = (*hostcall, core) == (H::HttpCall, Core::NotFound);
+                if of_call || (of_queue && core == Core::Unavailable) {
                     continue;
                 }
                 assert_eq!(translate(*hostcall, core), status, "{hostcall:?} {core:?}");

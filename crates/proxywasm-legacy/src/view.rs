@@ -48,6 +48,8 @@ pub struct Legacy {
     pub(crate) allocator: Option<TypedFunc<u32, u32>>,
     /// Bytes on their way to the guest; kept, so that returning a value costs no allocation here.
     pub(crate) scratch: Vec<u8>,
+    /// The callout whose callback is running. Plugins of these ABIs name none when they read its answer.
+    pub(crate) callout: Option<u32>,
     /// Plugins that differ from the default.
     headers_pause: Vec<(u32, HeadersPause)>,
 }
@@ -84,6 +86,7 @@ impl Legacy {
             stage: Stage::Initializing,
             allocator: None,
             scratch: Vec::new(),
+            callout: None,
             headers_pause: Vec::new(),
         }
     }

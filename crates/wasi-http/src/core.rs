@@ -1,13 +1,18 @@
-//! The semantics of wasi-http for streams: local responses, resume and close, and which action is legal where.
+//! The semantics of wasi-http for streams: local responses, resume and close, and which action is legal where. Those of callouts are
+//! in [`crate::calls`].
 
+use crate::calls::{CallEffect, Calls};
 use crate::local_response::LocalResponse;
+use std::sync::Arc;
 use wasi_common::policy::{InvalidStatus, LateResponse};
 use wasi_common::stream::Reply;
-use wasi_common::{Action, Common, ContextType, Direction, Status};
+use wasi_common::{Action, Common, ContextType, Direction, Status, Upstreams};
 
 /// The state of wasi-http in one instance.
 #[derive(Debug, Default)]
 pub struct Http {
+    /// The callouts of the plugins.
+    pub calls: Calls,
     effects: Vec<Effect>,
 }
 
@@ -33,6 +38,8 @@ pub enum Effect {
         /// The stream, as its plugin knows it.
         context_id: u32,
     },
+    /// Something of a callout.
+    Call(CallEffect),
 }
 
 /// A part of a message, in the order in which parts come.
@@ -60,6 +67,14 @@ pub struct Phase {
 // === impl Http ===
 
 impl Http {
+    /// A state without streams and callouts; plugins can call the upstreams that there are.
+    pub fn new(upstreams: Arc<dyn Upstreams>) -> Self {
+        Self {
+            calls: Calls::new(upstreams),
+            effects: Vec::new(),
+        }
+    }
+
     /// Answers the downstream instead of the upstream. The answer is sent after the callback has returned and takes precedence
     /// over its action.
     ///
@@ -149,12 +164,16 @@ impl Http {
 
     /// Whether there is anything to carry out.
     pub fn has_effects(&self) -> bool {
-        !self.effects.is_empty()
+        !self.effects.is_empty() || self.calls.has_effects()
     }
 
-    /// Takes what has to be carried out, in the order in which it was asked for.
+    /// Takes what has to be carried out, in the order in which it was asked for: first what concerns streams, then callouts.
     pub fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+        let mut effects = std::mem::take(&mut self.effects);
+        if self.calls.has_effects() {
+            effects.extend(self.calls.take_effects().into_iter().map(Effect::Call));
+        }
+        effects
     }
 }
 
@@ -164,7 +183,11 @@ impl Effect {
     /// Follows a context that gets another id before the effect is carried out.
     pub fn rename_context(&mut self, old_id: u32, new_id: u32) {
         let (Self::Resume { context_id, .. } | Self::Respond { context_id, .. } | Self::Close { context_id }) =
-            self;
+            self
+        else {
+            // Callouts are the plugin's.
+            return;
+        };
         if *context_id == old_id {
             *context_id = new_id;
         }

@@ -3,12 +3,15 @@
 use crate::HttpView;
 use crate::bindings::types::{Ciovec, Iovec};
 use crate::bindings::wasi_http::WasiHttp;
+use crate::calls::{CallRequest, Calls};
 use crate::core::Http;
 use crate::local_response::LocalResponse;
 use bytes::Bytes;
-use wasi_common::guest::gather;
+use std::iter;
+use std::time::Duration;
+use wasi_common::guest::{gather, return_all};
 use wasi_common::packed::{Layout, unpack};
-use wasi_common::{Common, Direction, Status};
+use wasi_common::{ByteMap, Common, Direction, Status};
 use wiggle::{GuestMemory, GuestPtr};
 
 /// The state that the hostcalls of wasi-http work on.
@@ -16,14 +19,6 @@ pub struct Host<'a> {
     common: &'a mut Common,
     http: &'a mut Http,
 }
-
-/// Hostcalls of the interface that answer `unimplemented`: the calls that plugins make themselves are not offered yet.
-pub const UNOFFERED: [&str; 4] = [
-    "dispatch_http_call",
-    "close_http_call",
-    "resume_http_call",
-    "get_callout_status",
-];
 
 impl<T: HttpView> crate::bindings::WasiHttpView for T {
     type Host<'a>
@@ -47,18 +42,12 @@ impl WasiHttp for Host<'_> {
         body: GuestPtr<[Ciovec]>,
         grpc_status: i32,
     ) -> Result<(), Status> {
-        let limit = self
-            .common
-            .current_settings()
-            .map_or(0, |settings| settings.limits.argument_bytes);
+        let limit = self.argument_bytes();
         let headers = gather(memory, headers, limit)?;
         let body = gather(memory, body, limit)?;
         let response = LocalResponse {
             status: u16::try_from(status_code).unwrap_or(0),
-            headers: unpack(&headers, Layout::Flat)
-                .map_err(|_| Status::BadArgument)?
-                .into_iter()
-                .collect(),
+            headers: map(&headers)?,
             body: Bytes::copy_from_slice(&body),
             grpc_status: u32::try_from(grpc_status).ok(),
             details: Bytes::new(),
@@ -82,36 +71,68 @@ impl WasiHttp for Host<'_> {
         self.http.close(self.common, context_id)
     }
 
-    // Calls of plugins are not offered yet, and say so.
-
     fn dispatch_http_call(
         &mut self,
-        _: &mut GuestMemory<'_>,
-        _: GuestPtr<[Ciovec]>,
-        _: GuestPtr<[Ciovec]>,
-        _: GuestPtr<[Ciovec]>,
-        _: GuestPtr<[Ciovec]>,
-        _: u32,
+        memory: &mut GuestMemory<'_>,
+        upstream_name: GuestPtr<[Ciovec]>,
+        headers: GuestPtr<[Ciovec]>,
+        body: GuestPtr<[Ciovec]>,
+        trailers: GuestPtr<[Ciovec]>,
+        timeout: u32,
     ) -> Result<u32, Status> {
-        Err(Status::Unimplemented)
+        let limit = self.argument_bytes();
+        let upstream = gather(memory, upstream_name, limit)?;
+        let request = CallRequest {
+            upstream: Bytes::copy_from_slice(&upstream),
+            headers: map(&gather(memory, headers, limit)?)?,
+            body: Bytes::copy_from_slice(&gather(memory, body, limit)?),
+            trailers: map(&gather(memory, trailers, limit)?)?,
+            timeout: (timeout > 0).then(|| Duration::from_millis(timeout.into())),
+        };
+        self.http.calls.dispatch(self.common, request)
     }
 
-    fn close_http_call(&mut self, _: &mut GuestMemory<'_>, _: u32) -> Result<(), Status> {
-        Err(Status::Unimplemented)
+    fn close_http_call(&mut self, _: &mut GuestMemory<'_>, callout_id: u32) -> Result<(), Status> {
+        self.http.calls.close(self.common, callout_id)
     }
 
-    fn resume_http_call(&mut self, _: &mut GuestMemory<'_>, _: u32) -> Result<(), Status> {
-        Err(Status::Unimplemented)
+    fn resume_http_call(&mut self, _: &mut GuestMemory<'_>, callout_id: u32) -> Result<(), Status> {
+        self.http.calls.resume(self.common, callout_id)
     }
 
     fn get_callout_status(
         &mut self,
-        _: &mut GuestMemory<'_>,
-        _: u32,
-        _: GuestPtr<u32>,
-        _: GuestPtr<[Iovec]>,
-        _: GuestPtr<u32>,
+        memory: &mut GuestMemory<'_>,
+        callout_id: u32,
+        return_code: GuestPtr<u32>,
+        return_message: GuestPtr<[Iovec]>,
+        return_size: GuestPtr<u32>,
     ) -> Result<(), Status> {
-        Err(Status::Unimplemented)
+        let status = Calls::status(self.common, callout_id)?;
+        // A place that cannot be written to is found out before anything is written.
+        memory.read(return_code)?;
+        let message = &status.message;
+        return_all(
+            memory,
+            return_message,
+            return_size,
+            message.len(),
+            iter::once(&message[..]),
+        )?;
+        memory.write(return_code, status.code)?;
+        Ok(())
     }
+}
+
+impl Host<'_> {
+    fn argument_bytes(&self) -> usize {
+        self.common
+            .current_settings()
+            .map_or(0, |settings| settings.limits.argument_bytes)
+    }
+}
+
+fn map(block: &[u8]) -> Result<ByteMap, Status> {
+    let pairs = unpack(block, Layout::Flat).map_err(|_| Status::BadArgument)?;
+    Ok(pairs.into_iter().collect())
 }

@@ -91,7 +91,7 @@ impl Host {
                 wasi_http::Effect::Respond { context_id, .. } | wasi_http::Effect::Close { context_id } => {
                     *context_id == own
                 }
-                wasi_http::Effect::Resume { .. } => false,
+                wasi_http::Effect::Resume { .. } | wasi_http::Effect::Call(_) => false,
             },
             _ => false,
         })

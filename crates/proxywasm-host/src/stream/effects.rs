@@ -49,6 +49,7 @@ impl Host {
                     self.close_in_order(context);
                 }
             }
+            Effect::Http(wasi_http::Effect::Call(effect)) => self.apply_http_call(vm, generation, effect),
             Effect::Lifecycle(wasi_context::Effect::ContextFinished { context_id }) => {
                 self.end_deferred(vm, generation, DeferredEnd::Context { context_id });
             }

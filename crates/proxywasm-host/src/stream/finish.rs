@@ -53,10 +53,11 @@ impl Host {
 
     /// The time at which [`Host::handle_deadline`] is to be called, if at any.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deferred.iter().map(|deferred| deferred.until).min()
+        let deferred = self.deferred.iter().map(|deferred| deferred.until);
+        deferred.chain(self.callouts.next_deadline()).min()
     }
 
-    /// Ends what plugins have put off for too long.
+    /// Ends what plugins have put off for too long, and callouts that have taken too long.
     pub fn handle_deadline(&mut self, now: Instant) {
         let late: Vec<_> = self
             .deferred
@@ -72,6 +73,7 @@ impl Host {
             self.end_deferred(vm, generation, what);
         }
         self.run();
+        self.expire_callouts(now);
     }
 
     /// Lets a plugin end: no stream of it may be open. It may put that off for 30 seconds.
@@ -257,9 +259,13 @@ impl Host {
             return self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
         }
         instance.remove_root(id);
-        if instance.roots().next().is_none() {
+        let is_last = instance.roots().next().is_none();
+        self.collect_effects(vm);
+        if is_last {
             // Nobody is left in the instance; streams that are still open lose it.
-            slot.transient = true;
+            if let Some(slot) = self.vms.get_mut(vm) {
+                slot.transient = true;
+            }
             self.vm_by_key.retain(|_, of| *of != vm);
             self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
         }

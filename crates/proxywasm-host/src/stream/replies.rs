@@ -163,6 +163,7 @@ impl Host {
         };
         self.deferred
             .retain(|deferred| (deferred.vm, deferred.generation) != (vm, generation));
+        self.cancel_callouts(vm, generation);
         let affected: Vec<StreamKey> = self
             .states
             .iter()

@@ -4,6 +4,7 @@
 
 mod actions;
 mod bytestreams;
+mod callouts;
 mod chains;
 mod common;
 mod failures;

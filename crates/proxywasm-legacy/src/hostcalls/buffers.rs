@@ -1,15 +1,15 @@
 //! Bodies and configurations.
 
-use super::{outcome, refused};
+use super::{outcome, owner_of_buffer, refused};
 use crate::hostcall::Hostcall;
 use crate::memory::{Delivery, Outcome, Return, Span, deliver, enter, write_u32};
 use crate::numbers::{self, Buffer};
 use crate::status::Status;
-use crate::view::LegacyView;
+use crate::view::{LegacyParts, LegacyView};
 use bytes::Bytes;
 use std::convert::Infallible;
+use wasi_common::Status as Core;
 use wasi_common::core::BufferRef;
-use wasi_common::{Common, Status as Core};
 use wasmtime::Caller;
 
 /// A part of a buffer; what lies beyond its end is left out.
@@ -27,13 +27,13 @@ pub(super) fn get<T: LegacyView + 'static>(
         return Err(Status::BadArgument.into());
     }
     let (start, max) = (start as usize, max as usize);
-    let size = match read(parts.common, buffer) {
+    let size = match read(&parts, buffer) {
         Ok(buffer) => buffer.range_len(start, max),
         Err(status) => return Err(refused(parts.common, Hostcall::GetBufferBytes, status).into()),
     };
     // Nothing changes a buffer while the allocator runs, so the size still holds then.
     deliver(&mut caller, place, size, |parts, mut block| {
-        let Ok(buffer) = read(parts.common, buffer) else {
+        let Ok(buffer) = read(&parts, buffer) else {
             return;
         };
         let copied: Result<(), Infallible> = buffer.each(start, max, |part| {
@@ -57,7 +57,7 @@ pub(super) fn status<T: LegacyView + 'static>(
     let (memory, parts) = enter(&mut caller)?;
     Return::new(return_len, return_flags).check(memory)?;
     let buffer = numbers::buffer(buffer)?;
-    let size = match read(parts.common, buffer) {
+    let size = match read(&parts, buffer) {
         Ok(buffer) => buffer.range_len(0, u32::MAX as usize),
         Err(status) => return Err(refused(parts.common, Hostcall::GetBufferStatus, status)),
     };
@@ -83,20 +83,19 @@ pub(super) fn set<T: LegacyView + 'static>(
         );
     };
     let content = Bytes::copy_from_slice(content);
-    let context_id = parts.common.scope.context_id;
-    let spliced = parts
-        .common
-        .splice_buffer(context_id, buffer, start, size, content);
+    let owner = owner_of_buffer(&parts, buffer);
+    let spliced = parts.common.splice_buffer(owner, buffer, start, size, content);
     outcome(parts.common, Hostcall::SetBufferBytes, spliced)
 }
 
 /// Configurations can be read at any time; several plugins read them when they first need them.
-fn read(common: &Common, buffer: Buffer) -> Result<BufferRef<'_>, Core> {
+fn read<'a>(parts: &'a LegacyParts<'_>, buffer: Buffer) -> Result<BufferRef<'a>, Core> {
     match buffer {
-        Buffer::VmConfiguration => common
+        Buffer::VmConfiguration => parts
+            .common
             .current_settings()
             .map(|settings| BufferRef::Block(&settings.vm_configuration))
             .ok_or(Core::InvalidOperation),
-        Buffer::Core(buffer) => common.buffer(common.scope.context_id, buffer),
+        Buffer::Core(buffer) => parts.common.buffer(owner_of_buffer(parts, buffer), buffer),
     }
 }

@@ -1,6 +1,6 @@
 //! Header and trailer maps.
 
-use super::{malformed, outcome, refused};
+use super::{malformed, outcome, owner_of_map, refused};
 use crate::hostcall::Hostcall;
 use crate::memory::{Delivery, Outcome, Return, Span, deliver_scratch, enter, write_u32};
 use crate::numbers;
@@ -21,8 +21,7 @@ pub(super) fn size<T: LegacyView + 'static>(
     let (memory, parts) = enter(&mut caller)?;
     Span::new(return_size, 4).bytes(memory)?;
     let map = numbers::map(map)?;
-    let context_id = parts.common.scope.context_id;
-    match parts.common.map(context_id, map) {
+    match parts.common.map(owner_of_map(&parts, map), map) {
         // The bounds of a map keep it far below 4 GiB.
         Ok(map) => write_u32(memory, return_size, map.byte_len() as u32),
         Err(status) => Err(refused(parts.common, Hostcall::GetHeaderMapSize, status)),
@@ -34,10 +33,10 @@ pub(super) fn pairs<T: LegacyView + 'static>(mut caller: Caller<'_, T>, map: u32
     let (memory, parts) = enter(&mut caller)?;
     place.check(memory)?;
     let map = numbers::map(map)?;
-    let context_id = parts.common.scope.context_id;
+    let owner = owner_of_map(&parts, map);
     let scratch = &mut parts.legacy.scratch;
     scratch.clear();
-    match parts.common.map(context_id, map) {
+    match parts.common.map(owner, map) {
         Ok(map) if map.is_empty() => {}
         Ok(map) => {
             scratch.reserve(packed_len(map.iter(), Layout::NulTerminated));
@@ -63,8 +62,8 @@ pub(super) fn set_pairs<T: LegacyView + 'static>(
         remove: &[ALL_REGULAR, ALL_PSEUDO],
         add: &add,
     };
-    let context_id = parts.common.scope.context_id;
-    let changed = parts.common.change_map(context_id, map, change);
+    let owner = owner_of_map(&parts, map);
+    let changed = parts.common.change_map(owner, map, change);
     outcome(parts.common, Hostcall::SetHeaderMapPairs, changed)
 }
 
@@ -79,10 +78,10 @@ pub(super) fn value<T: LegacyView + 'static>(
     place.check(memory)?;
     let key = key.bytes(memory)?;
     let map = numbers::map(map)?;
-    let context_id = parts.common.scope.context_id;
+    let owner = owner_of_map(&parts, map);
     let scratch = &mut parts.legacy.scratch;
     scratch.clear();
-    let absent = match parts.common.map(context_id, map) {
+    let absent = match parts.common.map(owner, map) {
         Ok(map) => match map.get(key) {
             Some(value) => {
                 scratch.extend_from_slice(value);
@@ -153,7 +152,7 @@ fn change<T: LegacyView + 'static>(
         remove: if remove { std::slice::from_ref(&key) } else { &[] },
         add: pair.as_slice(),
     };
-    let context_id = parts.common.scope.context_id;
-    let changed = parts.common.change_map(context_id, map, change);
+    let owner = owner_of_map(&parts, map);
+    let changed = parts.common.change_map(owner, map, change);
     outcome(parts.common, hostcall, changed)
 }

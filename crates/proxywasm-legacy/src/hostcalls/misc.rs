@@ -1,9 +1,9 @@
 //! What is left: the status of calls, and what the runtime of AssemblyScript wants.
 
-use crate::memory::{Outcome, Return, Span, enter, enter_at_any_stage, write_u32};
+use crate::memory::{Delivery, Return, Span, deliver_scratch, enter, enter_at_any_stage, write_u32};
 use crate::view::LegacyView;
 use thiserror::Error;
-use wasi_common::LogLevel;
+use wasi_common::{CalloutKind, LogLevel, Status as Core};
 use wasmtime::Caller;
 
 /// The runtime of AssemblyScript gave up. It comes out of the callback as the cause of a trap.
@@ -20,21 +20,42 @@ pub struct AbortError {
     pub column: u32,
 }
 
+/// The code that hosts of these ABIs tell of an HTTP call that failed.
+const BROKEN_CONNECTION: u32 = 11;
+
 /// Bytes of a string of AssemblyScript that are read.
 const MAX_STRING_BYTES: u32 = 4096;
 
-/// The status of the last call a plugin made. No call can be made yet: code 0 and no message.
+/// How a call ended whose callback is running: the gRPC status and its message, or for HTTP 0, and 11 with the reason where it failed.
+/// In all other callbacks code 0 and no message.
 pub(super) fn call_status<T: LegacyView + 'static>(
     mut caller: Caller<'_, T>,
     return_code: u32,
     place: Return,
-) -> Outcome {
-    let (memory, _) = enter(&mut caller)?;
-    Span::new(return_code, 4).bytes(memory)?;
+) -> Delivery {
+    let (memory, parts) = enter(&mut caller)?;
     place.check(memory)?;
-    write_u32(memory, return_code, 0)?;
-    write_u32(memory, place.address, 0)?;
-    write_u32(memory, place.len, 0)
+    let callout_id = parts.legacy.callout.unwrap_or(0);
+    let callout = parts
+        .common
+        .callouts
+        .get(parts.common.scope.plugin_id, callout_id);
+    let status = callout
+        .ok()
+        .and_then(|callout| Some((callout.kind, callout.status.as_ref()?)));
+    let code = match status {
+        None => 0,
+        Some((CalloutKind::Http, status)) if status.code == Core::Ok as u32 => 0,
+        Some((CalloutKind::Http, _)) => BROKEN_CONNECTION,
+        Some((_, status)) => status.code,
+    };
+    write_u32(memory, return_code, code)?;
+    let scratch = &mut parts.legacy.scratch;
+    scratch.clear();
+    if let Some((_, status)) = status {
+        scratch.extend_from_slice(&status.message);
+    }
+    deliver_scratch(&mut caller, place)
 }
 
 /// Logs why the guest gave up.

@@ -1,6 +1,7 @@
 //! The hostcalls: decode, add the effective context, call the core, encode.
 
 mod buffers;
+mod http_call;
 mod log_and_time;
 mod maps;
 mod misc;
@@ -14,9 +15,9 @@ pub use misc::AbortError;
 use crate::hostcall::{Hostcall, MODULE};
 use crate::memory::{Outcome, Return, Span, delivered, number};
 use crate::status::{Status, translate};
-use crate::view::LegacyView;
+use crate::view::{LegacyParts, LegacyView};
 use wasi_common::packed::PackedError;
-use wasi_common::{Common, Status as Core};
+use wasi_common::{BufferType, Common, MapType, Status as Core};
 use wasmtime::{Caller, Linker};
 
 /// Adds the hostcalls of ABI 0.1.0 to 0.2.1 that are offered, those of [`Hostcall`].
@@ -29,6 +30,7 @@ pub fn add_to_linker<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtim
     add_streams(linker)?;
     shared_data::add(linker)?;
     queues::add(linker)?;
+    add_calls(linker)?;
     add_runtime(linker)
 }
 
@@ -196,12 +198,42 @@ fn add_streams<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
         )?
         .func_wrap(MODULE, Hostcall::Done.name(), |caller: Caller<'_, T>| {
             number(stream::done(caller))
-        })?
+        })?;
+    Ok(())
+}
+
+fn add_calls<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(
+            MODULE,
+            Hostcall::HttpCall.name(),
+            |caller: Caller<'_, T>,
+             upstream: u32,
+             upstream_len: u32,
+             headers: u32,
+             headers_len: u32,
+             body: u32,
+             body_len: u32,
+             trailers: u32,
+             trailers_len: u32,
+             timeout: u32,
+             return_token: u32| {
+                let request = http_call::Request {
+                    upstream: Span::new(upstream, upstream_len),
+                    headers: Span::new(headers, headers_len),
+                    body: Span::new(body, body_len),
+                    trailers: Span::new(trailers, trailers_len),
+                    timeout,
+                    return_token,
+                };
+                number(http_call::dispatch(caller, request))
+            },
+        )?
         .func_wrap(
             MODULE,
             Hostcall::GetStatus.name(),
             |caller: Caller<'_, T>, code: u32, message: u32, len: u32| {
-                number(misc::call_status(caller, code, Return::new(message, len)))
+                delivered(misc::call_status(caller, code, Return::new(message, len)))
             },
         )?;
     Ok(())
@@ -243,6 +275,28 @@ fn add_runtime<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
             u32::from(a == b)
         })?;
     Ok(())
+}
+
+/// The id under which a map goes: that of the callout whose callback is running, whichever context is effective, or the effective
+/// context. 0, which is no id, where no callback of a callout is running.
+#[inline]
+fn owner_of_map(parts: &LegacyParts<'_>, map: MapType) -> u32 {
+    match map {
+        MapType::HttpCallResponseHeaders
+        | MapType::HttpCallResponseTrailers
+        | MapType::GrpcInitialMetadata
+        | MapType::GrpcTrailingMetadata => parts.legacy.callout.unwrap_or(0),
+        _ => parts.common.scope.context_id,
+    }
+}
+
+/// As [`owner_of_map`], for buffers.
+#[inline]
+fn owner_of_buffer(parts: &LegacyParts<'_>, buffer: BufferType) -> u32 {
+    match buffer {
+        BufferType::HttpCallResponseBody | BufferType::GrpcMessage => parts.legacy.callout.unwrap_or(0),
+        _ => parts.common.scope.context_id,
+    }
 }
 
 /// The status for what a core refused; says in the host's own log what a plugin may not learn from it.

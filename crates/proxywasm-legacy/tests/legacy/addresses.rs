@@ -66,6 +66,11 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
         &[12, 16, 20],
         &[(0, Result(4)), (1, Result(4)), (2, Result(4))],
     ),
+    (
+        "proxy_http_call",
+        &[64, 1, 128, 61, 64, 1, 0, 4, 0, 16],
+        &[(0, Span), (2, Span), (4, Span), (6, Span), (9, Result(4))],
+    ),
     ("proxy_log", &[2, 64, 1], &[(1, Span)]),
     (
         "proxy_register_shared_queue",
@@ -100,7 +105,10 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
 
 fn guest() -> Guest {
     let mut guest = Guest::from_wat(&passing_on(
-        r#"(data (i32.const 64) "x") (data (i32.const 72) "plugin_name")"#,
+        r#"(data (i32.const 64) "x") (data (i32.const 72) "plugin_name")
+        ;; :method GET, :path /, :authority x
+        (data (i32.const 128) "\03\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\01\00\00\00\0a\00\00\00\01\00\00\00")
+        (data (i32.const 156) ":method\00GET\00:path\00/\00:authority\00x\00")"#,
     ));
     assert_eq!(guest.call("proxy_set_shared_data", &[64, 1, 64, 1, 0]), 0);
     assert_eq!(guest.call("proxy_register_shared_queue", &[64, 1, 16]), 0);

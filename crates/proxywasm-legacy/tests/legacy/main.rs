@@ -6,6 +6,7 @@ mod allocator;
 mod buffers;
 mod bytestreams;
 mod callbacks;
+mod http_call;
 mod log_and_time;
 mod maps;
 mod properties;

@@ -166,7 +166,6 @@ fn names() {
 #[test]
 fn what_is_not_offered_refuses_with_the_type_it_is_imported_by() {
     let table = [
-        ("proxy_http_call", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32", 10),
         ("proxy_grpc_call", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32", 10),
         (
             "proxy_grpc_call",

@@ -29,6 +29,7 @@ fn effects(guest: &mut Guest) -> Vec<String> {
                 String::from_utf8_lossy(&response.details)
             ),
             Effect::Close { context_id } => format!("close {context_id}"),
+            Effect::Call(effect) => format!("{effect:?}"),
         })
         .collect()
 }

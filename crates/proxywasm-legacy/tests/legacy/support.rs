@@ -2,6 +2,7 @@
 
 use proxywasm_legacy::{AbiVersion, Callbacks, Legacy, LegacyParts, LegacyView};
 use proxywasm_wasi::{Wasi, WasiView};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use wasi_bytestream::Bytestream;
@@ -36,6 +37,7 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_get_property", 4),
     ("proxy_get_shared_data", 5),
     ("proxy_get_status", 3),
+    ("proxy_http_call", 10),
     ("proxy_log", 3),
     ("proxy_register_shared_queue", 3),
     ("proxy_remove_header_map_value", 3),
@@ -141,8 +143,8 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
     let state = State {
         memory: MemorySlot::default(),
         common: Common::default(),
-        http: Http::default(),
         bytestream: Bytestream::default(),
+        http: Http::new(Arc::new(BTreeSet::from(["x".to_owned()]))),
         lifecycle: Lifecycle::default(),
         log: Log::new(Arc::clone(&sink) as Arc<dyn LogSink>, LogLevel::Debug),
         stores: KvStores::new(Arc::new(InProcessStores::new(StoreSettings {

@@ -50,6 +50,7 @@
 //!     deadlines:
 //!       callback: 200ms          # processor time of one callback
 //!       start: 10s               # processor time of its start
+//!       callout: 30s             # a whole call that it makes and gives no time
 //! ```
 
 mod admin;

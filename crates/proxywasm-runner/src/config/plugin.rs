@@ -120,6 +120,7 @@ struct LimitsEntry {
 struct DeadlinesEntry {
     callback: Option<Period>,
     start: Option<Period>,
+    callout: Option<Period>,
 }
 
 // === impl PluginEntry ===
@@ -185,6 +186,10 @@ impl PluginEntry {
                 .callback
                 .map_or(default.callback_time, |period| period.0),
             start_time: self.deadlines.start.map_or(default.start_time, |period| period.0),
+            callout_time: self
+                .deadlines
+                .callout
+                .map_or(default.callout_time, |period| period.0),
         }
     }
 }

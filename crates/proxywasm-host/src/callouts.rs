@@ -1,0 +1,269 @@
+//! Callouts: the calls that plugins make themselves. What they ask for leaves the host as commands, and comes back as events.
+
+use crate::host::{Effect, Host, QueuedEffect};
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+use wasi_common::CalloutKind;
+use wasi_http::{CallEffect, CallEvent, CallRequest};
+
+/// A callout of a plugin, as the driver knows it. It never names another, also not after its instance was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CalloutId {
+    pub(crate) vm: usize,
+    pub(crate) generation: u64,
+    pub(crate) callout: u32,
+}
+
+/// What the driver of callouts has to do next.
+#[derive(Debug)]
+pub enum Command {
+    /// Send an HTTP request, and hand over what comes back by [`Host::http_call_event`]. The host keeps the time: a callout that
+    /// takes too long is cancelled.
+    HttpCall {
+        /// The callout.
+        id: CalloutId,
+        /// The request.
+        request: Box<CallRequest>,
+    },
+    /// Read on: [`Host::wants_call`] is true again.
+    ReadCall(CalloutId),
+    /// Stop: what still comes is not wanted. The connection of an answer that has not come is to be given up.
+    CancelCall(CalloutId),
+}
+
+/// The callouts of one worker whose answers have not come.
+#[derive(Default)]
+pub(crate) struct Callouts {
+    open: BTreeMap<CalloutId, Open>,
+    deadlines: BTreeSet<(Instant, CalloutId)>,
+    commands: VecDeque<Command>,
+    /// The one whose event is being handled: its driver looks itself whether more is wanted.
+    current: Option<CalloutId>,
+}
+
+struct Open {
+    kind: CalloutKind,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+// === impl Callouts ===
+
+impl Callouts {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Notes a callout that begins, and when it has to be over.
+    fn begin(&mut self, id: CalloutId, kind: CalloutKind, timeout: Duration) {
+        let now = Instant::now();
+        // No clock goes on for so long, so a time beyond it is as good as none.
+        let deadline = now.checked_add(timeout).unwrap_or(now + FOREVER);
+        self.deadlines.insert((deadline, id));
+        let open = Open {
+            kind,
+            timeout,
+            deadline,
+        };
+        self.open.insert(id, open);
+    }
+
+    /// Nothing more comes for a callout. Returns it if it was open.
+    fn end(&mut self, id: CalloutId) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        self.deadlines.remove(&(open.deadline, id));
+        Some(open)
+    }
+
+    /// Has a callout stopped that is under way; one that the driver has not heard of yet is not begun.
+    fn cancel(&mut self, id: CalloutId) -> Option<Open> {
+        let open = self.end(id)?;
+        let unheard = self.commands.iter().any(|command| command.begins(id));
+        self.commands.retain(|command| command.callout() != id);
+        if !unheard {
+            self.commands.push_back(Command::CancelCall(id));
+        }
+        Some(open)
+    }
+}
+
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+// === impl Command ===
+
+impl Command {
+    fn begins(&self, callout: CalloutId) -> bool {
+        matches!(self, Self::HttpCall { id, .. } if *id == callout)
+    }
+
+    fn callout(&self) -> CalloutId {
+        match self {
+            Self::HttpCall { id, .. } | Self::ReadCall(id) | Self::CancelCall(id) => *id,
+        }
+    }
+}
+
+impl Host {
+    /// What the driver of callouts has to do next. Ask after every call until there is none.
+    pub fn next_command(&mut self) -> Option<Command> {
+        self.callouts.commands.pop_front()
+    }
+
+    /// Something came back for an HTTP callout. What comes for one that was cancelled, or whose plugin has gone, is dropped.
+    pub fn http_call_event(&mut self, id: CalloutId, event: CallEvent) {
+        if matches!(
+            event,
+            CallEvent::Trailers(_) | CallEvent::End | CallEvent::Failed(_)
+        ) {
+            self.callouts.end(id);
+        }
+        let Some(state) = self.callout_state(id) else {
+            return;
+        };
+        state.http.calls.receive(id.callout, event);
+        self.callouts.current = Some(id);
+        self.collect_effects(id.vm);
+        self.deliver_http_call(id);
+        self.run();
+        self.callouts.current = None;
+    }
+
+    /// Whether more of the answer to a callout is wanted. While it is not, the driver should not read, so that the peer is slowed
+    /// down; [`Command::ReadCall`] says when to go on.
+    pub fn wants_call(&mut self, id: CalloutId) -> bool {
+        let open = self.callouts.open.contains_key(&id);
+        open && self
+            .callout_state(id)
+            .is_some_and(|state| state.http.calls.wants(id.callout))
+    }
+
+    /// The number of callouts whose answers have not come.
+    pub fn callouts(&self) -> usize {
+        self.callouts.open.len()
+    }
+
+    /// Carries out what plugins asked of their HTTP callouts.
+    pub(crate) fn apply_http_call(&mut self, vm: usize, generation: u64, effect: CallEffect) {
+        let callout = effect.callout_id();
+        let id = CalloutId {
+            vm,
+            generation,
+            callout,
+        };
+        match effect {
+            CallEffect::Send { request, .. } => {
+                let Some(default) = self.callout_time(id) else {
+                    return;
+                };
+                let timeout = request.timeout.unwrap_or(default);
+                self.callouts.begin(id, CalloutKind::Http, timeout);
+                self.callouts
+                    .commands
+                    .push_back(Command::HttpCall { id, request });
+            }
+            CallEffect::Cancel { .. } => {
+                self.callouts.cancel(id);
+            }
+            CallEffect::Resume { .. } => {
+                self.deliver_http_call(id);
+                if self.callouts.current != Some(id) && self.wants_call(id) {
+                    self.callouts.commands.push_back(Command::ReadCall(id));
+                }
+            }
+        }
+    }
+
+    /// Ends callouts that have taken too long.
+    pub(crate) fn expire_callouts(&mut self, now: Instant) {
+        while let Some((_, id)) = self
+            .callouts
+            .deadlines
+            .first()
+            .copied()
+            .filter(|(at, _)| *at <= now)
+        {
+            let Some(open) = self.callouts.cancel(id) else {
+                return;
+            };
+            let reason = format!("no answer within {} ms", open.timeout.as_millis());
+            match open.kind {
+                CalloutKind::Http => self.http_call_event(id, CallEvent::Failed(reason)),
+                // None of gRPC has been begun here.
+                CalloutKind::GrpcCall | CalloutKind::GrpcStream => {}
+            }
+        }
+    }
+
+    /// Cancels all callouts of an instance that is gone.
+    pub(crate) fn cancel_callouts(&mut self, vm: usize, generation: u64) {
+        let id = |callout| CalloutId {
+            vm,
+            generation,
+            callout,
+        };
+        let of_instance = self.callouts.open.range(id(0)..=id(u32::MAX));
+        let ids: Vec<CalloutId> = of_instance.map(|(id, _)| *id).collect();
+        for id in ids {
+            self.callouts.cancel(id);
+        }
+    }
+
+    /// Tells a plugin what has come for an HTTP callout. What is to be told after that waits until the effects of this callback have
+    /// been carried out.
+    fn deliver_http_call(&mut self, id: CalloutId) {
+        let Some(state) = self.callout_state(id) else {
+            return;
+        };
+        let Some(delivery) = state.http.calls.next_delivery(&mut state.common, id.callout) else {
+            return;
+        };
+        let (plugin_id, part) = (delivery.plugin_id, delivery.part);
+        let instance = (id.vm, id.generation);
+        let returned = self.call_plugin(instance, plugin_id, part.callback(), |callbacks, store| {
+            callbacks.http_calls.answer(store, plugin_id, id.callout, part)
+        });
+        let Some(returned) = returned else { return };
+        let Some(state) = self.callout_state(id) else {
+            return;
+        };
+        if !state.http.calls.answered(&mut state.common, id.callout, returned) {
+            let plugin = state.common.contexts.plugin(plugin_id);
+            let name = plugin.map_or("", |plugin| plugin.settings.name.as_str());
+            let callback = part.callback();
+            tracing::warn!(
+                plugin = name,
+                callback,
+                ?returned,
+                "an action that is not legal here closes the callout"
+            );
+        }
+        if state.has_effects() {
+            self.collect_effects(id.vm);
+        }
+        self.effects.push_back(QueuedEffect {
+            vm: id.vm,
+            generation: id.generation,
+            effect: Effect::Http(wasi_http::Effect::Call(CallEffect::Resume {
+                callout_id: id.callout,
+            })),
+        });
+    }
+
+    fn callout_state(&mut self, id: CalloutId) -> Option<&mut State> {
+        let slot = self
+            .vms
+            .get_mut(id.vm)
+            .filter(|slot| slot.generation == id.generation)?;
+        Some(slot.instance.as_mut()?.state())
+    }
+
+    /// How long a callout may take whose plugin did not say; `None` where its instance is gone.
+    fn callout_time(&self, id: CalloutId) -> Option<Duration> {
+        let slot = self
+            .vms
+            .get(id.vm)
+            .filter(|slot| slot.generation == id.generation)?;
+        Some(slot.instance.as_ref()?.callout_time())
+    }
+}

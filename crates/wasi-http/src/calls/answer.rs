@@ -1,0 +1,250 @@
+//! The answer to one callout: what has come of it, what its plugin was told, and what is to be told next.
+
+use bytes::Bytes;
+use wasi_common::{Buffer, ByteMap, Callout, CalloutStatus, Limits, MapLimits, Status};
+
+/// What comes back for a callout, in this order: a head, pieces of the body, then trailers or the end. A failure can take the place
+/// of any of them, and ends it. Interim (1xx) responses are not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallEvent {
+    /// The head: `:status`, then the headers.
+    Headers(ByteMap),
+    /// A piece of the body.
+    Body(Bytes),
+    /// The trailers, and with them the end.
+    Trailers(ByteMap),
+    /// The answer is complete.
+    End,
+    /// There is no answer, or it broke off; with the reason, for the plugin.
+    Failed(String),
+}
+
+/// What a callback tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallPart {
+    /// The whole answer.
+    Response {
+        /// Pairs of the headers; 0 where the callout failed.
+        num_headers: u32,
+        /// Bytes of the body.
+        body_size: u32,
+        /// Pairs of the trailers.
+        num_trailers: u32,
+    },
+    /// The headers.
+    Headers {
+        /// Their pairs; 0 where the callout failed.
+        num_headers: u32,
+    },
+    /// A piece of the body.
+    Body {
+        /// Its bytes.
+        size: u32,
+        /// Whether nothing follows.
+        end_of_stream: bool,
+    },
+    /// The trailers.
+    Trailers {
+        /// Their pairs.
+        num_trailers: u32,
+    },
+}
+
+/// One callout. What a plugin can read of it is moved to the table of callouts for its callbacks.
+pub(super) struct Call {
+    pub(super) plugin_id: u32,
+    streams: bool,
+    pub(super) flow: CallFlow,
+    /// What has come and was not delivered; the headers stay, for later callbacks.
+    headers: Option<ByteMap>,
+    body: Buffer,
+    trailers: Option<ByteMap>,
+    /// How it ended, once nothing more comes.
+    pub(super) end: Option<CalloutStatus>,
+    /// The head has come.
+    has_head: bool,
+    told_headers: bool,
+    /// The last callback has been called.
+    pub(super) told_end: bool,
+    map_limits: MapLimits,
+    body_limit: usize,
+}
+
+/// The reason for an answer that does not begin with a head.
+const NO_HEAD: &str = "the answer has no head";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallFlow {
+    /// The next callback can be called.
+    Open,
+    /// One is running.
+    Calling { resumed: bool },
+    /// The plugin paused.
+    Held,
+}
+
+// === impl Call ===
+
+impl Call {
+    pub(super) fn new(plugin_id: u32, streams: bool, limits: Limits) -> Self {
+        Self {
+            plugin_id,
+            streams,
+            flow: CallFlow::Open,
+            headers: None,
+            body: Buffer::new(),
+            trailers: None,
+            end: None,
+            has_head: false,
+            told_headers: false,
+            told_end: false,
+            map_limits: limits.map,
+            body_limit: limits.callout_bytes,
+        }
+    }
+
+    /// Takes what came back; an error is the reason why the rest is not wanted.
+    pub(super) fn receive(&mut self, event: CallEvent) -> Result<(), String> {
+        match event {
+            CallEvent::Headers(_) if self.has_head => return Err("the answer has two heads".to_owned()),
+            CallEvent::Headers(map) if map.is_empty() => return Err(NO_HEAD.to_owned()),
+            CallEvent::Headers(map) => {
+                self.check(&map, "headers")?;
+                (self.has_head, self.headers) = (true, Some(map));
+            }
+            CallEvent::Body(_) | CallEvent::Trailers(_) | CallEvent::End if !self.has_head => {
+                return Err(NO_HEAD.to_owned());
+            }
+            CallEvent::Body(data) => {
+                if !self.streams && self.body.len().saturating_add(data.len()) > self.body_limit {
+                    let limit = self.body_limit;
+                    return Err(format!("the body of the answer is larger than {limit} bytes"));
+                }
+                self.body.push(data);
+            }
+            CallEvent::Trailers(map) => {
+                self.check(&map, "trailers")?;
+                self.trailers = Some(map);
+                self.complete();
+            }
+            CallEvent::End => self.complete(),
+            CallEvent::Failed(reason) => self.fail(reason),
+        }
+        Ok(())
+    }
+
+    fn check(&self, map: &ByteMap, what: &str) -> Result<(), String> {
+        let MapLimits { pairs, bytes } = self.map_limits;
+        if map.len() > pairs || map.byte_len() > bytes {
+            return Err(format!(
+                "the {what} of the answer are more than {pairs} pairs or {bytes} bytes"
+            ));
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self) {
+        self.end = Some(CalloutStatus {
+            code: Status::Ok as u32,
+            message: Bytes::new(),
+        });
+    }
+
+    pub(super) fn fail(&mut self, reason: String) {
+        if !self.streams {
+            // Half an answer is none.
+            self.headers = None;
+            self.body.clear();
+        }
+        self.trailers = None;
+        self.end = Some(CalloutStatus {
+            code: Status::Unavailable as u32,
+            message: Bytes::from(reason),
+        });
+    }
+
+    pub(super) fn wants(&self) -> bool {
+        let delivered = self.body.is_empty() && (self.told_headers || self.headers.is_none());
+        self.end.is_none() && (!self.streams || (self.flow == CallFlow::Open && delivered))
+    }
+
+    /// What is to be told next.
+    pub(super) fn next(&mut self) -> Option<CallPart> {
+        let pairs = |map: &Option<ByteMap>| map.as_ref().map_or(0, |map| size(map.len()));
+        if !self.streams {
+            self.end.as_ref()?;
+            self.told_end = true;
+            return Some(CallPart::Response {
+                num_headers: pairs(&self.headers),
+                body_size: size(self.body.len()),
+                num_trailers: pairs(&self.trailers),
+            });
+        }
+        if !self.told_headers {
+            if self.headers.is_none() && self.end.is_none() {
+                return None;
+            }
+            self.told_headers = true;
+            // Without headers it failed, and nothing follows.
+            self.told_end = self.headers.is_none();
+            return Some(CallPart::Headers {
+                num_headers: pairs(&self.headers),
+            });
+        }
+        let ends = self.end.is_some();
+        if !self.body.is_empty() || (ends && self.trailers.is_none()) {
+            self.told_end = ends && self.trailers.is_none();
+            return Some(CallPart::Body {
+                size: size(self.body.len()),
+                end_of_stream: self.told_end,
+            });
+        }
+        self.trailers.as_ref()?;
+        self.told_end = true;
+        Some(CallPart::Trailers {
+            num_trailers: pairs(&self.trailers),
+        })
+    }
+
+    /// Lets the plugin read what a callback tells it.
+    pub(super) fn lend(&mut self, callout: &mut Callout, part: CallPart) {
+        callout.headers = self.headers.take();
+        if matches!(part, CallPart::Body { .. } | CallPart::Response { .. }) && callout.headers.is_some() {
+            callout.body = Some(std::mem::take(&mut self.body));
+        }
+        match part {
+            CallPart::Trailers { .. } => callout.trailers = self.trailers.take(),
+            CallPart::Response { .. } if callout.headers.is_some() => {
+                callout.trailers = Some(self.trailers.take().unwrap_or_default());
+            }
+            _ => {}
+        }
+        if self.told_end {
+            callout.status = self.end.clone();
+        }
+    }
+
+    /// Takes back what the plugin could read; only the headers are told again.
+    pub(super) fn take_back(&mut self, callout: &mut Callout) {
+        self.headers = callout.headers.take().or(self.headers.take());
+        callout.seal();
+    }
+}
+
+// === impl CallPart ===
+
+impl CallPart {
+    /// The name of the callback that tells it, as on the seed page.
+    pub fn callback(self) -> &'static str {
+        match self {
+            Self::Response { .. } => "on_http_call_response",
+            Self::Headers { .. } => "on_http_call_response_headers",
+            Self::Body { .. } => "on_http_call_response_body",
+            Self::Trailers { .. } => "on_http_call_response_trailers",
+        }
+    }
+}
+
+fn size(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
