@@ -1,5 +1,6 @@
 //! The host of one worker: events in, outputs out.
 
+use crate::background::Background;
 use crate::callouts::Callouts;
 use crate::instance::{Callbacks, Root};
 use crate::message::answered;
@@ -47,6 +48,7 @@ pub struct Host {
     /// In the order in which they were put off.
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) backgrounds: Vec<Background>,
 }
 
 /// A stream of a [`Host`]. Never names another stream after it was finished.
@@ -116,6 +118,7 @@ impl Host {
             callouts: Callouts::default(),
             deferred: VecDeque::new(),
             mailbox: Mailbox::new(),
+            backgrounds: Vec::new(),
         }
     }
 

@@ -54,6 +54,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod background;
 mod bytestream;
 mod callouts;
 mod clock;

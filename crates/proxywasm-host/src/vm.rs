@@ -31,7 +31,7 @@ pub(crate) struct Running {
 /// The time after which a plugin with [`crate::FailurePolicy::Reload`] is started again, and one that failed to start is tried again.
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// The longest time between two tries.
-const MAX_BACK_OFF: Duration = Duration::from_secs(60);
+pub(crate) const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 
 impl Vm {
     fn new(transient: bool) -> Self {
@@ -53,14 +53,16 @@ impl Vm {
         }
     }
 
-    fn start_failed(&mut self) {
+    fn start_failed(&mut self, now: Instant) {
         self.instance = None;
         self.generation += 1;
-        let delay = BACK_OFF
-            .saturating_mul(1 << self.failed_starts.min(6))
-            .min(MAX_BACK_OFF);
-        self.failed_starts += 1;
-        self.not_before = Some(Instant::now() + jittered(delay));
+        self.not_before = Some(now + back_off(self.failed_starts));
+        self.failed_starts = self.failed_starts.saturating_add(1);
+    }
+
+    /// No instance is made before this time.
+    pub(crate) fn not_before(&self) -> Option<Instant> {
+        self.not_before
     }
 }
 
@@ -68,16 +70,24 @@ impl Host {
     /// A running instance for a new stream of a plugin, started if need be; `None` while it cannot be had.
     pub(crate) fn running(&mut self, plugin: &Plugin) -> Option<Running> {
         let vm = match plugin.config().instances {
-            InstanceStrategy::Shared => match self.vm_by_key.get(&plugin.vm_key()) {
-                Some(vm) => *vm,
-                None => {
-                    let vm = self.add_vm(false);
-                    self.vm_by_key.insert(plugin.vm_key(), vm);
-                    vm
-                }
-            },
+            InstanceStrategy::Shared => self.shared_vm(plugin),
             InstanceStrategy::FreshPerStream => self.add_vm(true),
         };
+        self.running_in(vm, plugin, Instant::now())
+    }
+
+    /// The place of the instance that a plugin shares with its like.
+    pub(crate) fn shared_vm(&mut self, plugin: &Plugin) -> usize {
+        if let Some(vm) = self.vm_by_key.get(&plugin.vm_key()) {
+            return *vm;
+        }
+        let vm = self.add_vm(false);
+        self.vm_by_key.insert(plugin.vm_key(), vm);
+        vm
+    }
+
+    /// A running instance of a plugin in a place, started if need be; `None` while it cannot be had.
+    pub(crate) fn running_in(&mut self, vm: usize, plugin: &Plugin, now: Instant) -> Option<Running> {
         let slot = self.vms.get_mut(vm)?;
         if let Some(root) = slot.instance.as_ref().and_then(|instance| instance.root(plugin)) {
             return Some(Running {
@@ -86,7 +96,7 @@ impl Host {
                 root,
             });
         }
-        if slot.instance.is_none() && slot.not_before.is_some_and(|until| Instant::now() < until) {
+        if slot.instance.is_none() && slot.not_before.is_some_and(|until| now < until) {
             return None;
         }
         let instance = match slot.instance.take() {
@@ -112,7 +122,7 @@ impl Host {
                 tracing::error!(plugin = plugin.name(), "an instance cannot be started: {error}");
                 // Other plugins of the instance lose it too: their streams get their policy.
                 let generation = slot.generation;
-                slot.start_failed();
+                slot.start_failed(now);
                 let failed = slot.generation;
                 self.free_vm(vm, failed);
                 self.apply_failure(vm, generation);
@@ -143,6 +153,11 @@ impl Host {
         self.vms.push(Vm::new(transient));
         self.vms.len() - 1
     }
+}
+
+/// How long to wait after a failure, with so many before it in a row: twice as long each time, up to a bound, and jittered.
+pub(crate) fn back_off(before: u32) -> Duration {
+    jittered(BACK_OFF.saturating_mul(1 << before.min(6)).min(MAX_BACK_OFF))
 }
 
 /// A duration between once and one and a half times `base`, so that workers and processes do not start together.

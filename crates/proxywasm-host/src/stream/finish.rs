@@ -54,10 +54,11 @@ impl Host {
     /// The time at which [`Host::handle_deadline`] is to be called, if at any.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deferred = self.deferred.iter().map(|deferred| deferred.until);
-        deferred.chain(self.callouts.next_deadline()).min()
+        let others = [self.callouts.next_deadline(), self.next_background()];
+        deferred.chain(others.into_iter().flatten()).min()
     }
 
-    /// Ends what plugins have put off for too long, and callouts that have taken too long.
+    /// Ends what plugins have put off for too long, and callouts that have taken too long, and starts background plugins again.
     pub fn handle_deadline(&mut self, now: Instant) {
         let late: Vec<_> = self
             .deferred
@@ -74,10 +75,12 @@ impl Host {
         }
         self.run();
         self.expire_callouts(now);
+        self.start_backgrounds(now);
     }
 
     /// Lets a plugin end: no stream of it may be open. It may put that off for 30 seconds.
     pub fn shut_down(&mut self, plugin: &Plugin) {
+        self.release_backgrounds(|kept| kept.id() == plugin.id());
         let Some(vm) = self.vm_by_key.get(&plugin.vm_key()).copied() else {
             return;
         };
@@ -87,6 +90,7 @@ impl Host {
 
     /// Lets all plugins end.
     pub fn shut_all_down(&mut self) {
+        self.release_backgrounds(|_| true);
         for vm in 0..self.vms.len() {
             let instance = self.vms.get(vm).and_then(|slot| slot.instance.as_ref());
             let ids: Vec<u64> = instance

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod actions;
+mod background;
 mod bytestreams;
 mod callouts;
 mod chains;
