@@ -74,10 +74,8 @@ impl WasiCommon for Host<'_> {
         return_map: GuestPtr<[Iovec]>,
         return_size: GuestPtr<u32>,
     ) -> Result<(), Status> {
-        let limits = self
-            .common
-            .own_plugin(context_id)
-            .map(|plugin| plugin.settings.limits.map);
+        // Not those of the id, which may be that of a callout: whoever may read the map is the plugin that is executing.
+        let limits = self.common.current_settings().map(|settings| settings.limits.map);
         let map = self.common.map(context_id, map_type)?;
         let mut block = Vec::new();
         if key_names.len() == 0 {
@@ -86,7 +84,7 @@ impl WasiCommon for Host<'_> {
         } else {
             let mut selected = SmallVec::<[Pair<'_>; 8]>::new();
             // One key many times is many times as much; what it comes to has the bounds of a map besides what is there.
-            let limits = limits?;
+            let limits = limits.ok_or(Status::InvalidOperation)?;
             let (pairs, mut bytes) = (limits.pairs + map.len(), limits.bytes + map.byte_len());
             for key in guest::parts(memory, key_names)? {
                 let before = selected.len();
