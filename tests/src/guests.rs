@@ -48,6 +48,8 @@ pub const FORWARD_COMPONENT: &str = "forward_component";
 pub const CALL_LEGACY: &str = "call_legacy";
 /// Asks an HTTP and a gRPC service about each request; component ABI.
 pub const CALL_COMPONENT: &str = "call_component";
+/// Reports each request to an upstream; component ABI.
+pub const REPORT_COMPONENT: &str = "report_component";
 /// Reads answers of calls and gRPC streams as they come; ABI 0.2.1.
 pub const STREAM_LEGACY: &str = "stream_legacy";
 /// Reads answers of calls and gRPC streams as they come; component ABI.
@@ -100,6 +102,7 @@ pub const ALL: &[&str] = &[
     FORWARD_COMPONENT,
     CALL_LEGACY,
     CALL_COMPONENT,
+    REPORT_COMPONENT,
     STREAM_LEGACY,
     STREAM_COMPONENT,
     STORE_LEGACY,
