@@ -240,11 +240,14 @@ fn import_problem(
 fn add_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasi_common::add_to_linker(linker)?;
     wasi_context::add_to_linker(linker)?;
+    wasi_ffi::add_to_linker(linker)?;
     wasi_http::add_to_linker(linker)?;
     wasi_kvstore::add_to_linker(linker)?;
     wasi_bytestream::add_to_linker(linker)?;
     wasi_log::add_to_linker(linker)?;
-    wasi_queue::add_to_linker(linker)
+    wasi_metrics::add_to_linker(linker)?;
+    wasi_queue::add_to_linker(linker)?;
+    wasi_timer::add_to_linker(linker)
 }
 
 /// Puts a refusing stub in the place of every import that is not allowed, so that the plugin still loads and sees a status.

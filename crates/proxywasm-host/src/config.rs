@@ -18,6 +18,8 @@ pub struct PluginConfig {
     pub root_id: String,
     /// Plugins with one `vm_id` (and otherwise equal settings) share an instance, and shared data.
     pub vm_id: String,
+    /// What stands before the names of its metrics; plugins of the same scope share their metrics. Its name by default.
+    pub metric_scope: Option<String>,
     /// What it reads as its configuration.
     pub configuration: Bytes,
     /// The configuration of the instance, which only the older ABIs know.
@@ -97,6 +99,7 @@ impl PluginConfig {
             name: name.into(),
             root_id: String::new(),
             vm_id: String::new(),
+            metric_scope: None,
             configuration: Bytes::new(),
             vm_configuration: Bytes::new(),
             environment: Vec::new(),

@@ -9,6 +9,7 @@ use crate::plugin::FilterChain;
 use crate::services::Services;
 use crate::state::State;
 use crate::stream::{FilterState, Kind, Piece, Place, StreamState, Work};
+use crate::timers::TimerSchedule;
 use crate::vm::Vm;
 use bytes::Bytes;
 use http::{HeaderMap, request, response};
@@ -45,6 +46,7 @@ pub struct Host {
     /// The stream whose driver is calling, which looks for outputs itself.
     pub(crate) current: Option<StreamKey>,
     pub(crate) callouts: Callouts,
+    pub(crate) timers: TimerSchedule,
     /// In the order in which they were put off.
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -116,6 +118,7 @@ impl Host {
             ready: VecDeque::new(),
             current: None,
             callouts: Callouts::default(),
+            timers: TimerSchedule::default(),
             deferred: VecDeque::new(),
             mailbox: Mailbox::new(),
             backgrounds: Vec::new(),
@@ -554,6 +557,10 @@ impl Host {
         if state.lifecycle.has_effects() {
             let effects = state.lifecycle.take_effects();
             effects.into_iter().map(Effect::Lifecycle).for_each(&mut queue);
+        }
+        if state.timers.has_changed() {
+            state.timers.arm(Instant::now());
+            self.timers.set(vm, state.timers.next_due());
         }
     }
 

@@ -15,10 +15,13 @@ use wasi_bytestream::{Bytestream, BytestreamCallbacks};
 use wasi_common::guest::MemorySlot;
 use wasi_common::{CallScope, Common, StreamTable};
 use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
+use wasi_ffi::{FfiCallbacks, Functions};
 use wasi_http::{Http, HttpCallCallbacks, HttpCallbacks, Phase};
 use wasi_kvstore::KvStores;
 use wasi_log::{Log, LogCallbacks};
+use wasi_metrics::Metrics;
 use wasi_queue::{Mailbox, QueueCallbacks, Queues};
+use wasi_timer::{TimerCallbacks, Timers};
 use wasmtime::{AsContextMut, Store, StoreContextMut, StoreLimitsBuilder};
 
 /// An instance. It is entered for one callback at a time; nothing re-enters it.
@@ -36,10 +39,12 @@ pub(crate) struct Instance {
 pub(crate) struct Callbacks {
     pub(crate) lifecycle: Arc<dyn LifecycleCallbacks<State> + Send + Sync>,
     pub(crate) http: Arc<dyn HttpCallbacks<State> + Send + Sync>,
-    pub(crate) bytestream: Arc<dyn BytestreamCallbacks<State> + Send + Sync>,
     pub(crate) http_calls: Arc<dyn HttpCallCallbacks<State> + Send + Sync>,
+    pub(crate) bytestream: Arc<dyn BytestreamCallbacks<State> + Send + Sync>,
     pub(crate) log: Arc<dyn LogCallbacks<State> + Send + Sync>,
     pub(crate) queues: Arc<dyn QueueCallbacks<State> + Send + Sync>,
+    pub(crate) timers: Arc<dyn TimerCallbacks<State> + Send + Sync>,
+    pub(crate) ffi: Arc<dyn FfiCallbacks<State> + Send + Sync>,
 }
 
 /// A plugin that was started in an instance.
@@ -78,11 +83,14 @@ impl Instance {
             memory: MemorySlot::default(),
             common: Common::default(),
             lifecycle: Lifecycle::default(),
-            bytestream: Bytestream::default(),
             http: Http::new(Arc::clone(&services.upstreams)),
+            bytestream: Bytestream::default(),
             log: Log::new(Arc::clone(&services.log), config.log_level),
             stores: KvStores::new(Arc::clone(&services.stores)),
             queues: Queues::new(Arc::clone(&services.queues), Mailbox::new(), 0),
+            timers: Timers::default(),
+            metrics: Metrics::new(Arc::clone(&services.metrics)),
+            functions: Functions::new(Arc::clone(&services.functions)),
             wasi: plugin.environment().clone(),
             legacy: Legacy::new(version),
             clock: CallClock::new(config.resources.start_time),
@@ -130,6 +138,10 @@ impl Instance {
             .data_mut()
             .legacy
             .set_headers_pause(plugin_id, plugin.config().headers_pause);
+        if let Some(scope) = &plugin.config().metric_scope {
+            let metrics = &mut self.store.data_mut().metrics;
+            metrics.set_scope(plugin_id, scope.as_str());
+        }
         self.store
             .data_mut()
             .clock
@@ -185,6 +197,9 @@ impl Instance {
             self.state().legacy.remove_plugin(root.plugin_id);
             self.state().stores.remove_plugin(root.plugin_id);
             self.state().queues.remove_plugin(root.plugin_id);
+            self.state().timers.remove_plugin(root.plugin_id);
+            self.state().metrics.remove_plugin(root.plugin_id);
+            self.state().functions.remove_plugin(root.plugin_id);
         }
     }
 
@@ -204,6 +219,7 @@ impl Instance {
         let state = self.store.data_mut();
         std::mem::swap(&mut state.common.streams, streams);
         state.queues.callback_returned();
+        state.functions.callback_returned();
         result
     }
 
@@ -238,6 +254,8 @@ impl Callbacks {
                     bytestream: Arc::new(wasi_bytestream::Callbacks::load(&mut *store, instance)?),
                     log: Arc::new(wasi_log::Callbacks::load(&mut *store, instance)?),
                     queues: Arc::new(wasi_queue::Callbacks::load(&mut *store, instance)?),
+                    timers: Arc::new(wasi_timer::Callbacks::load(&mut *store, instance)?),
+                    ffi: Arc::new(wasi_ffi::Callbacks::load(&mut *store, instance)?),
                 }
             }
             Abi::Legacy(_) => {
@@ -245,10 +263,12 @@ impl Callbacks {
                 Self {
                     lifecycle: Arc::clone(&callbacks) as _,
                     http: Arc::clone(&callbacks) as _,
-                    bytestream: Arc::clone(&callbacks) as _,
-                    log: Arc::clone(&callbacks) as _,
                     http_calls: Arc::clone(&callbacks) as _,
-                    queues: callbacks as _,
+                    log: Arc::clone(&callbacks) as _,
+                    queues: Arc::clone(&callbacks) as _,
+                    timers: Arc::clone(&callbacks) as _,
+                    bytestream: Arc::clone(&callbacks) as _,
+                    ffi: callbacks as _,
                 }
             }
         })

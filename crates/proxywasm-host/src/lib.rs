@@ -60,6 +60,7 @@ mod callouts;
 mod clock;
 mod code;
 mod config;
+mod custom;
 mod engine;
 mod error;
 mod host;
@@ -71,11 +72,13 @@ mod queues;
 mod services;
 mod state;
 mod stream;
+mod timers;
 mod vm;
 
 pub use callouts::{CalloutId, Command};
 pub use code::{Abi, COMPONENT_MARKER, PluginCode, is_unoffered};
 pub use config::{FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig, Resources};
+pub use custom::CustomCallbackError;
 pub use engine::{Engine, EngineSettings};
 pub use error::{EngineError, LoadError, StartError};
 pub use host::{Host, StreamId};
@@ -88,7 +91,11 @@ pub use wasi_common::{
     Allowed, ByteMap, CloseSource, Direction, Limits, LogLevel, MapLimits, Permissions, PropertyPath,
     PropertySource, PropertyValue, Upstreams,
 };
+pub use wasi_ffi::{CallContext, CallbackError, FunctionError, FunctionRegistry, RegisterError};
 pub use wasi_http::{CallEvent, CallRequest, Part, Phase};
 pub use wasi_kvstore::{InProcessStores, KvBackend, StoreSettings};
 pub use wasi_log::{LogSink, MemorySink, Record, TracingSink};
+pub use wasi_metrics::{
+    CONTENT_TYPE as METRICS_CONTENT_TYPE, Registry as MetricRegistry, RegistrySettings as MetricSettings,
+};
 pub use wasi_queue::{InProcessQueues, QueueBackend, QueueSettings};

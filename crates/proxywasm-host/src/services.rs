@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use wasi_common::Upstreams;
+use wasi_ffi::FunctionRegistry;
 use wasi_kvstore::{InProcessStores, KvBackend};
 use wasi_log::LogSink;
+use wasi_metrics::Registry;
 use wasi_queue::{InProcessQueues, QueueBackend};
 
 /// What plugins reach beyond their streams. Clones share it: a program makes one and gives it to all its hosts, so that its
@@ -19,6 +21,10 @@ pub struct Services {
     pub stores: Arc<dyn KvBackend>,
     /// Where queues live. The memory of this process by default.
     pub queues: Arc<dyn QueueBackend>,
+    /// The metrics of plugins, for whoever exports them: [`Registry::render`].
+    pub metrics: Arc<Registry>,
+    /// The functions of the embedder that plugins can call. None by default.
+    pub functions: Arc<FunctionRegistry>,
 }
 
 // === impl Services ===
@@ -31,14 +37,17 @@ impl Services {
             upstreams: Arc::new(BTreeSet::new()),
             stores: Arc::new(InProcessStores::default()),
             queues: Arc::new(InProcessQueues::default()),
+            metrics: Arc::new(Registry::default()),
+            functions: Arc::new(FunctionRegistry::new()),
         }
     }
 
     /// The same services for an instance that is only to prove itself: it sees the names that there are, and changes nothing that
-    /// others see.
+    /// others see. Functions of the embedder are called, since only they know what they answer.
     pub(crate) fn for_proof(&self) -> Self {
         Self {
             upstreams: Arc::clone(&self.upstreams),
+            functions: Arc::clone(&self.functions),
             ..Self::new(Arc::clone(&self.log))
         }
     }

@@ -9,10 +9,13 @@ use wasi_bytestream::{Bytestream, BytestreamView};
 use wasi_common::guest::{GuestMemoryView, MemorySlot};
 use wasi_common::{Common, CommonView, LogLevel};
 use wasi_context::{Lifecycle, LifecycleView};
+use wasi_ffi::{FfiView, Functions};
 use wasi_http::{Http, HttpView};
 use wasi_kvstore::{InProcessStores, KvStoreView, KvStores};
 use wasi_log::{Log, LogView, TracingSink};
+use wasi_metrics::{Metrics, MetricsView};
 use wasi_queue::{InProcessQueues, Mailbox, QueueView, Queues};
+use wasi_timer::{TimerView, Timers};
 use wasmtime::StoreLimits;
 
 /// The state of one instance.
@@ -25,6 +28,9 @@ pub(crate) struct State {
     pub(crate) log: Log,
     pub(crate) stores: KvStores,
     pub(crate) queues: Queues,
+    pub(crate) timers: Timers,
+    pub(crate) metrics: Metrics,
+    pub(crate) functions: Functions,
     pub(crate) wasi: Wasi,
     pub(crate) legacy: Legacy,
     pub(crate) clock: CallClock,
@@ -43,6 +49,9 @@ impl State {
             log: Log::new(Arc::new(TracingSink), LogLevel::Critical),
             stores: KvStores::new(Arc::new(InProcessStores::default())),
             queues: Queues::new(Arc::new(InProcessQueues::default()), Mailbox::new(), 0),
+            timers: Timers::default(),
+            metrics: Metrics::new(Arc::default()),
+            functions: Functions::default(),
             wasi: Wasi::default(),
             legacy: Legacy::new(AbiVersion::V0_2_1),
             clock: CallClock::new(Duration::ZERO),
@@ -53,7 +62,10 @@ impl State {
     /// Whether a callback has asked for anything that the host has to carry out.
     #[inline]
     pub(crate) fn has_effects(&self) -> bool {
-        self.http.has_effects() || self.lifecycle.has_effects() || self.bytestream.has_effects()
+        self.http.has_effects()
+            || self.lifecycle.has_effects()
+            || self.bytestream.has_effects()
+            || self.timers.has_changed()
     }
 }
 
@@ -105,6 +117,24 @@ impl QueueView for State {
     }
 }
 
+impl TimerView for State {
+    fn timers(&mut self) -> (&mut Common, &mut Timers) {
+        (&mut self.common, &mut self.timers)
+    }
+}
+
+impl MetricsView for State {
+    fn metrics(&mut self) -> (&mut Common, &mut Metrics) {
+        (&mut self.common, &mut self.metrics)
+    }
+}
+
+impl FfiView for State {
+    fn functions(&mut self) -> (&mut Common, &mut Functions) {
+        (&mut self.common, &mut self.functions)
+    }
+}
+
 impl WasiView for State {
     fn wasi(&self) -> &Wasi {
         &self.wasi
@@ -121,6 +151,9 @@ impl LegacyView for State {
             log: &mut self.log,
             stores: &mut self.stores,
             queues: &mut self.queues,
+            timers: &mut self.timers,
+            metrics: &mut self.metrics,
+            functions: &mut self.functions,
             legacy: &mut self.legacy,
         }
     }

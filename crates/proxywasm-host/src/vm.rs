@@ -140,6 +140,7 @@ impl Host {
             (slot.not_before, slot.failed_starts) = (None, 0);
             self.free_vms.push(vm);
             self.cancel_callouts(vm, generation);
+            self.timers.set(vm, None);
         }
     }
 

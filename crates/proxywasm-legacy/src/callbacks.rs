@@ -3,6 +3,7 @@
 
 use crate::bytestream::Bytestream;
 use crate::messages::Message;
+use crate::plugin_callbacks::{ON_FOREIGN_FUNCTION, ON_TICK};
 use crate::queue_callbacks::ON_QUEUE_READY;
 use crate::view::LegacyView;
 use thiserror::Error;
@@ -21,8 +22,10 @@ pub struct Callbacks {
     on_done: Optional<u32, u32>,
     on_log: Optional<u32, ()>,
     on_delete: Optional<u32, ()>,
-    pub(crate) on_queue_ready: Optional<(u32, u32), ()>,
     on_http_call_response: Optional<(u32, u32, u32, u32, u32), ()>,
+    pub(crate) on_queue_ready: Optional<(u32, u32), ()>,
+    pub(crate) on_tick: Optional<u32, ()>,
+    pub(crate) on_foreign_function: Optional<(u32, u32, u32), ()>,
     request: Message,
     response: Message,
     pub(crate) bytestream: Bytestream,
@@ -84,8 +87,10 @@ impl Callbacks {
             on_done: callback(&mut store, instance, ON_DONE)?,
             on_log: callback(&mut store, instance, ON_LOG)?,
             on_delete: callback(&mut store, instance, ON_DELETE)?,
-            on_queue_ready: callback(&mut store, instance, ON_QUEUE_READY)?,
             on_http_call_response: callback(&mut store, instance, ON_HTTP_CALL_RESPONSE)?,
+            on_queue_ready: callback(&mut store, instance, ON_QUEUE_READY)?,
+            on_tick: callback(&mut store, instance, ON_TICK)?,
+            on_foreign_function: callback(&mut store, instance, ON_FOREIGN_FUNCTION)?,
             request: Message::load(&mut store, instance, Direction::Request)?,
             response: Message::load(&mut store, instance, Direction::Response)?,
             bytestream: Bytestream::load(&mut store, instance)?,

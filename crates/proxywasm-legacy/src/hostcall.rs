@@ -36,8 +36,10 @@ macro_rules! hostcalls {
 hostcalls! {
     Abort = "abort",
     AddHeaderMapValue = "proxy_add_header_map_value",
+    CallForeignFunction = "proxy_call_foreign_function",
     CloseStream = "proxy_close_stream",
     ContinueStream = "proxy_continue_stream",
+    DefineMetric = "proxy_define_metric",
     DequeueSharedQueue = "proxy_dequeue_shared_queue",
     Done = "proxy_done",
     EnqueueSharedQueue = "proxy_enqueue_shared_queue",
@@ -48,13 +50,16 @@ hostcalls! {
     GetHeaderMapSize = "proxy_get_header_map_size",
     GetHeaderMapValue = "proxy_get_header_map_value",
     GetLogLevel = "proxy_get_log_level",
+    GetMetric = "proxy_get_metric",
     GetProperty = "proxy_get_property",
     GetSharedData = "proxy_get_shared_data",
     GetStatus = "proxy_get_status",
     HttpCall = "proxy_http_call",
+    IncrementMetric = "proxy_increment_metric",
     Log = "proxy_log",
     NotifyMemoryGrowth = "emscripten_notify_memory_growth",
     PthreadEqual = "pthread_equal",
+    RecordMetric = "proxy_record_metric",
     RegisterSharedQueue = "proxy_register_shared_queue",
     RemoveHeaderMapValue = "proxy_remove_header_map_value",
     ReplaceHeaderMapValue = "proxy_replace_header_map_value",
@@ -65,6 +70,7 @@ hostcalls! {
     SetHeaderMapPairs = "proxy_set_header_map_pairs",
     SetProperty = "proxy_set_property",
     SetSharedData = "proxy_set_shared_data",
+    SetTickPeriodMilliseconds = "proxy_set_tick_period_milliseconds",
 }
 
 /// A hostcall of the ABI that is not offered yet.
@@ -92,21 +98,15 @@ pub enum Support {
 /// Their answers are true where a true one exists: a host without queues has no queue of that name. They are among those which
 /// the SDK for Rust expects, except where none of those would be true.
 pub const UNOFFERED: &[Unoffered] = &[
-    unoffered("proxy_call_foreign_function", Status::NotFound),
     unoffered("proxy_clear_route_cache", Status::Unimplemented),
     unoffered("proxy_continue_request", Status::Unimplemented),
     unoffered("proxy_continue_response", Status::Unimplemented),
-    unoffered("proxy_define_metric", Status::Unimplemented),
     unoffered("proxy_get_configuration", Status::Unimplemented),
-    unoffered("proxy_get_metric", Status::NotFound),
     unoffered("proxy_grpc_call", Status::InternalFailure),
     unoffered("proxy_grpc_cancel", Status::NotFound),
     unoffered("proxy_grpc_close", Status::NotFound),
     unoffered("proxy_grpc_send", Status::NotFound),
     unoffered("proxy_grpc_stream", Status::InternalFailure),
-    unoffered("proxy_increment_metric", Status::NotFound),
-    unoffered("proxy_record_metric", Status::NotFound),
-    unoffered("proxy_set_tick_period_milliseconds", Status::Unimplemented),
 ];
 
 /// Links what a module imports of [`UNOFFERED`] as functions that refuse, of the type by which the module imports them. Each

@@ -39,10 +39,13 @@
 //!     AbiPolicy, Access, Action, ByteMap, CallScope, Common, CommonView, Context, ContextType, Direction, LogLevel, PluginSettings,
 //! };
 //! use wasi_context::Lifecycle;
+//! use wasi_ffi::Functions;
 //! use wasi_http::{Http, HttpCallbacks};
 //! use wasi_kvstore::{InProcessStores, KvStores};
 //! use wasi_log::{Log, TracingSink};
+//! use wasi_metrics::Metrics;
 //! use wasi_queue::{InProcessQueues, Mailbox, Queues};
+//! use wasi_timer::Timers;
 //! use wasmtime::{AsContextMut, Engine, Linker, Module, Store};
 //!
 //! struct State {
@@ -54,6 +57,9 @@
 //!     log: Log,
 //!     stores: KvStores,
 //!     queues: Queues,
+//!     timers: Timers,
+//!     metrics: Metrics,
+//!     functions: Functions,
 //!     legacy: Legacy,
 //! }
 //!
@@ -79,6 +85,9 @@
 //!             log: &mut self.log,
 //!             stores: &mut self.stores,
 //!             queues: &mut self.queues,
+//!             timers: &mut self.timers,
+//!             metrics: &mut self.metrics,
+//!             functions: &mut self.functions,
 //!             legacy: &mut self.legacy,
 //!         }
 //!     }
@@ -114,6 +123,9 @@
 //!     log: Log::new(Arc::new(TracingSink), LogLevel::Info),
 //!     stores: KvStores::new(Arc::new(InProcessStores::default())),
 //!     queues: Queues::new(Arc::new(InProcessQueues::default()), Mailbox::new(), 0),
+//!     timers: Timers::default(),
+//!     metrics: Metrics::new(Arc::default()),
+//!     functions: Functions::default(),
 //!     legacy: Legacy::new(version),
 //! };
 //! let mut store = Store::new(&engine, state);
@@ -147,6 +159,7 @@ mod hostcalls;
 mod memory;
 mod messages;
 mod numbers;
+mod plugin_callbacks;
 mod queue_callbacks;
 mod start;
 mod status;

@@ -2,7 +2,7 @@
 
 use crate::status::Status;
 use wasi_bytestream::Side;
-use wasi_common::{BufferType, Direction, LogLevel, MapType};
+use wasi_common::{BufferType, Direction, LogLevel, MapType, MetricType};
 
 /// A buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,15 @@ pub(crate) fn stream(number: u32) -> Result<StreamType, Status> {
         1 => Ok(StreamType::Http(Direction::Response)),
         2 => Ok(StreamType::Bytestream(Side::Downstream)),
         3 => Ok(StreamType::Bytestream(Side::Upstream)),
+        _ => Err(Status::BadArgument),
+    }
+}
+
+pub(crate) fn metric_type(number: u32) -> Result<MetricType, Status> {
+    match number {
+        0 => Ok(MetricType::Counter),
+        1 => Ok(MetricType::Gauge),
+        2 => Ok(MetricType::Histogram),
         _ => Err(Status::BadArgument),
     }
 }

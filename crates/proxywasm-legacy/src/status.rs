@@ -48,6 +48,8 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
         // An upstream that there is not.
         (H::HttpCall, Core::NotFound) => Status::BadArgument,
         (_, Core::NotFound) => Status::NotFound,
+        // A function that a plugin may not call is none that it knows of.
+        (H::CallForeignFunction, Core::NotAllowed) => Status::NotFound,
         (_, Core::Empty) => Status::Empty,
         (H::ContinueStream | H::CloseStream | H::SendLocalResponse, Core::InvalidOperation) => Status::Ok,
         (
@@ -63,6 +65,7 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
             | H::ResolveSharedQueue
             | H::EnqueueSharedQueue
             | H::DequeueSharedQueue
+            | H::RecordMetric
             | H::Done,
             Core::BadArgument | Core::NotAllowed | Core::InvalidOperation | Core::BufferTooSmall,
         ) => Status::NotFound,
@@ -108,6 +111,10 @@ mod tests {
             (H::EnqueueSharedQueue, &[Status::NotFound]),
             (H::DequeueSharedQueue, &[Status::NotFound, Status::Empty]),
             (H::HttpCall, &[Status::BadArgument, Status::InternalFailure]),
+            (H::GetMetric, &[Status::NotFound, Status::BadArgument]),
+            (H::IncrementMetric, &[Status::NotFound, Status::BadArgument]),
+            (H::RecordMetric, &[Status::NotFound]),
+            (H::CallForeignFunction, &[Status::NotFound, Status::BadArgument]),
         ];
         for (hostcall, listed) in table {
             for status in OF_THE_MOMENT {
@@ -139,8 +146,8 @@ mod tests {
         for hostcall in H::ALL {
             for (core, status) in table {
                 let of_queue = QUEUES.iter().any(|(queue, _)| queue == hostcall);
-                let of_call = (*hostcall, core) == (H::HttpCall, Core::NotFound);
-                if of_call || (of_queue && core == Core::Unavailable) {
+                if (*hostcall, core) == (H::HttpCall, Core::NotFound) || of_queue && core == Core::Unavailable
+                {
                     continue;
                 }
                 assert_eq!(translate(*hostcall, core), status, "{hostcall:?} {core:?}");

@@ -5,10 +5,13 @@ use crate::version::AbiVersion;
 use wasi_bytestream::Bytestream;
 use wasi_common::{Common, CommonView};
 use wasi_context::Lifecycle;
+use wasi_ffi::Functions;
 use wasi_http::Http;
 use wasi_kvstore::KvStores;
 use wasi_log::Log;
+use wasi_metrics::Metrics;
 use wasi_queue::Queues;
+use wasi_timer::Timers;
 use wasmtime::TypedFunc;
 
 /// Store data that offers the hostcalls of the older ABIs.
@@ -37,6 +40,12 @@ pub struct LegacyParts<'a> {
     pub stores: &'a mut KvStores,
     /// The queues.
     pub queues: &'a mut Queues,
+    /// The timers, one of which each plugin can have.
+    pub timers: &'a mut Timers,
+    /// The metrics.
+    pub metrics: &'a mut Metrics,
+    /// Calls of the embedder's functions.
+    pub functions: &'a mut Functions,
     /// What only the older ABIs have.
     pub legacy: &'a mut Legacy,
 }
@@ -52,6 +61,8 @@ pub struct Legacy {
     pub(crate) callout: Option<u32>,
     /// Plugins that differ from the default.
     headers_pause: Vec<(u32, HeadersPause)>,
+    /// The timers of plugins that tick: plugin and timer.
+    ticks: Vec<(u32, u32)>,
 }
 
 /// What a pause in a headers callback means. Hosts of these ABIs differ, and plugins are written for one or the other.
@@ -88,6 +99,7 @@ impl Legacy {
             scratch: Vec::new(),
             callout: None,
             headers_pause: Vec::new(),
+            ticks: Vec::new(),
         }
     }
 
@@ -98,7 +110,7 @@ impl Legacy {
 
     /// Says what a pause in a headers callback of a plugin means. One instance may hold several plugins.
     pub fn set_headers_pause(&mut self, plugin_id: u32, pause: HeadersPause) {
-        self.remove_plugin(plugin_id);
+        self.headers_pause.retain(|(id, _)| *id != plugin_id);
         if pause != HeadersPause::default() {
             self.headers_pause.push((plugin_id, pause));
         }
@@ -113,6 +125,18 @@ impl Legacy {
     /// Forgets a plugin that has gone.
     pub fn remove_plugin(&mut self, plugin_id: u32) {
         self.headers_pause.retain(|(id, _)| *id != plugin_id);
+        self.ticks.retain(|(id, _)| *id != plugin_id);
+    }
+
+    /// The timer by which a plugin ticks, which it does not from now on.
+    pub(crate) fn take_tick(&mut self, plugin_id: u32) -> Option<u32> {
+        let at = self.ticks.iter().position(|(id, _)| *id == plugin_id)?;
+        Some(self.ticks.swap_remove(at).1)
+    }
+
+    /// A plugin that does not tick does from now on, by this timer.
+    pub(crate) fn set_tick(&mut self, plugin_id: u32, timer_id: u32) {
+        self.ticks.push((plugin_id, timer_id));
     }
 
     /// Whether the guest may make hostcalls now. Its allocator runs within a hostcall, which must find everything as it was; and

@@ -15,6 +15,7 @@ pub struct Timers {
     new: BTreeSet<TimerKey>,
     /// Those that run, the one that is due next first.
     schedule: BTreeSet<(Instant, TimerKey)>,
+    changed: bool,
 }
 
 /// A timer, and whose it is. Timers that are due at the same time are ordered by age.
@@ -66,6 +67,7 @@ impl Timers {
         };
         let timer_id = self.timers.insert(plugin_id, settings.limits.handles, timer)?;
         self.new.insert(TimerKey { timer_id, plugin_id });
+        self.changed = true;
         Ok(timer_id)
     }
 
@@ -77,6 +79,7 @@ impl Timers {
         let plugin_id = common.scope.plugin_id;
         let timer = self.timers.remove(plugin_id, timer_id)?;
         let key = TimerKey { timer_id, plugin_id };
+        self.changed = true;
         match timer.phase {
             Phase::New => _ = self.new.remove(&key),
             Phase::Running(at) => _ = self.schedule.remove(&(at, key)),
@@ -85,13 +88,16 @@ impl Timers {
         Ok(())
     }
 
-    /// Whether timers were created that do not run yet: [`Timers::arm`] is to be called.
-    pub fn has_new(&self) -> bool {
-        !self.new.is_empty()
+    /// Whether timers were created or deleted since the last [`Timers::arm`], which is to be called then: [`Timers::next_due`] may be
+    /// another one now.
+    #[inline]
+    pub fn has_changed(&self) -> bool {
+        self.changed
     }
 
     /// Lets all new timers run from `now` on. To be called when the callback that created them has returned.
     pub fn arm(&mut self, now: Instant) {
+        self.changed = false;
         for key in std::mem::take(&mut self.new) {
             if let Ok(timer) = self.timers.get_mut(key.plugin_id, key.timer_id) {
                 timer.phase = now.checked_add(timer.period).map_or(Phase::Never, Phase::Running);
@@ -157,6 +163,7 @@ impl Timers {
         if self.timers.remove_plugin(plugin_id).is_empty() {
             return;
         }
+        self.changed = true;
         self.new.retain(|key| key.plugin_id != plugin_id);
         self.schedule.retain(|(_, key)| key.plugin_id != plugin_id);
     }

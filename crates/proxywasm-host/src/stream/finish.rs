@@ -54,11 +54,12 @@ impl Host {
     /// The time at which [`Host::handle_deadline`] is to be called, if at any.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deferred = self.deferred.iter().map(|deferred| deferred.until);
-        let others = [self.callouts.next_deadline(), self.next_background()];
+        let others = [self.callouts.next_deadline(), self.timers.next_due(), self.next_background()];
         deferred.chain(others.into_iter().flatten()).min()
     }
 
-    /// Ends what plugins have put off for too long, and callouts that have taken too long, and starts background plugins again.
+    /// Ends what plugins have put off for too long, and callouts that have taken too long, starts background plugins again, and calls
+    /// plugins for their timers.
     pub fn handle_deadline(&mut self, now: Instant) {
         let late: Vec<_> = self
             .deferred
@@ -76,6 +77,7 @@ impl Host {
         self.run();
         self.expire_callouts(now);
         self.start_backgrounds(now);
+        self.fire_timers(now);
     }
 
     /// Lets a plugin end: no stream of it may be open. It may put that off for 30 seconds.

@@ -164,6 +164,7 @@ impl Host {
         self.deferred
             .retain(|deferred| (deferred.vm, deferred.generation) != (vm, generation));
         self.cancel_callouts(vm, generation);
+        self.timers.set(vm, None);
         self.lose_backgrounds(vm, generation);
         let affected: Vec<StreamKey> = self
             .states

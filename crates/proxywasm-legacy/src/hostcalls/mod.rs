@@ -1,14 +1,17 @@
 //! The hostcalls: decode, add the effective context, call the core, encode.
 
 mod buffers;
+mod functions;
 mod http_call;
 mod log_and_time;
 mod maps;
+mod metrics;
 mod misc;
 mod properties;
 mod queues;
 mod shared_data;
 mod stream;
+mod ticks;
 
 pub use misc::AbortError;
 
@@ -28,9 +31,12 @@ pub fn add_to_linker<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtim
     add_maps(linker)?;
     add_buffers_and_properties(linker)?;
     add_streams(linker)?;
+    add_calls(linker)?;
     shared_data::add(linker)?;
     queues::add(linker)?;
-    add_calls(linker)?;
+    ticks::add(linker)?;
+    metrics::add(linker)?;
+    functions::add(linker)?;
     add_runtime(linker)
 }
 
@@ -295,6 +301,10 @@ fn owner_of_map(parts: &LegacyParts<'_>, map: MapType) -> u32 {
 fn owner_of_buffer(parts: &LegacyParts<'_>, buffer: BufferType) -> u32 {
     match buffer {
         BufferType::HttpCallResponseBody | BufferType::GrpcMessage => parts.legacy.callout.unwrap_or(0),
+        BufferType::CustomParameters => {
+            let running = parts.common.custom_parameters.as_ref();
+            running.map_or(0, |parameters| parameters.callback_id)
+        }
         _ => parts.common.scope.context_id,
     }
 }

@@ -23,6 +23,16 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
         &[(1, Span), (3, Span)],
     ),
     (
+        "proxy_call_foreign_function",
+        &[88, 5, 64, 1, 16, 20],
+        &[(0, Span), (2, Span), (4, Result(4)), (5, Result(4))],
+    ),
+    (
+        "proxy_define_metric",
+        &[0, 64, 1, 16],
+        &[(1, Span), (3, Result(4))],
+    ),
+    (
         "proxy_dequeue_shared_queue",
         &[1, 16, 20],
         &[(1, Result(4)), (2, Result(4))],
@@ -51,6 +61,7 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
         &[(1, Span), (3, Result(4)), (4, Result(4))],
     ),
     ("proxy_get_log_level", &[16], &[(0, Result(4))]),
+    ("proxy_get_metric", &[4, 16], &[(1, Result(8))]),
     (
         "proxy_get_property",
         &[72, 11, 16, 20],
@@ -105,12 +116,14 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
 
 fn guest() -> Guest {
     let mut guest = Guest::from_wat(&passing_on(
-        r#"(data (i32.const 64) "x") (data (i32.const 72) "plugin_name")
+        r#"(data (i32.const 64) "x") (data (i32.const 72) "plugin_name") (data (i32.const 88) "twice")
         ;; :method GET, :path /, :authority x
         (data (i32.const 128) "\03\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\01\00\00\00\0a\00\00\00\01\00\00\00")
         (data (i32.const 156) ":method\00GET\00:path\00/\00:authority\00x\00")"#,
     ));
     assert_eq!(guest.call("proxy_set_shared_data", &[64, 1, 64, 1, 0]), 0);
+    assert_eq!(guest.call("proxy_define_metric", &[0, 64, 1, 16]), 0);
+    assert_eq!(guest.number(16), 4, "the metric of the table");
     assert_eq!(guest.call("proxy_register_shared_queue", &[64, 1, 16]), 0);
     assert_eq!(guest.number(16), 1, "the queue of the table");
     assert_eq!(guest.call("proxy_enqueue_shared_queue", &[1, 64, 1]), 0);
@@ -124,6 +137,7 @@ fn the_table_is_complete() {
         "proxy_continue_stream",
         "proxy_done",
         "proxy_set_effective_context",
+        "proxy_set_tick_period_milliseconds",
     ];
     for (name, parameters) in HOSTCALLS {
         match TABLE.iter().find(|(tested, ..)| tested == name) {

@@ -13,17 +13,22 @@ use wasi_common::{
     PluginSettings, StreamKey,
 };
 use wasi_context::Lifecycle;
+use wasi_ffi::{CallContext, FunctionError, FunctionRegistry, Functions};
 use wasi_http::{Http, HttpCallbacks, Phase};
 use wasi_kvstore::{InProcessStores, KvStores, StoreSettings};
 use wasi_log::{Log, LogSink, LogView, MemorySink};
+use wasi_metrics::{Metrics, Registry};
 use wasi_queue::{InProcessQueues, Mailbox, QueueSettings, Queues};
+use wasi_timer::Timers;
 use wasmtime::{Engine, Instance, Linker, Module, Store, Val};
 
-/// Every hostcall that is offered and returns a status, with the number of its parameters.
+/// Every hostcall that is offered and returns a status, with the number of its parameters, but for those with numbers of 64 bits.
 pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_add_header_map_value", 5),
+    ("proxy_call_foreign_function", 6),
     ("proxy_close_stream", 1),
     ("proxy_continue_stream", 1),
+    ("proxy_define_metric", 4),
     ("proxy_dequeue_shared_queue", 3),
     ("proxy_done", 0),
     ("proxy_enqueue_shared_queue", 3),
@@ -34,6 +39,7 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_get_header_map_size", 2),
     ("proxy_get_header_map_value", 5),
     ("proxy_get_log_level", 1),
+    ("proxy_get_metric", 2),
     ("proxy_get_property", 4),
     ("proxy_get_shared_data", 5),
     ("proxy_get_status", 3),
@@ -49,6 +55,7 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_set_header_map_pairs", 3),
     ("proxy_set_property", 4),
     ("proxy_set_shared_data", 5),
+    ("proxy_set_tick_period_milliseconds", 1),
 ];
 
 /// The end of the memory of [`passing_on`], in bytes.
@@ -70,6 +77,9 @@ pub(crate) struct State {
     pub(crate) log: Log,
     pub(crate) stores: KvStores,
     pub(crate) queues: Queues,
+    pub(crate) timers: Timers,
+    pub(crate) metrics: Metrics,
+    pub(crate) functions: Functions,
     pub(crate) mailbox: Arc<Mailbox>,
     wasi: Wasi,
     pub(crate) legacy: Legacy,
@@ -109,6 +119,9 @@ impl LegacyView for State {
             log: &mut self.log,
             stores: &mut self.stores,
             queues: &mut self.queues,
+            timers: &mut self.timers,
+            metrics: &mut self.metrics,
+            functions: &mut self.functions,
             legacy: &mut self.legacy,
         }
     }
@@ -152,6 +165,9 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
             ..StoreSettings::default()
         }))),
         queues: Queues::new(Arc::new(queues), Arc::clone(&mailbox), 0),
+        timers: Timers::default(),
+        metrics: Metrics::new(Arc::new(Registry::default())),
+        functions: Functions::new(Arc::new(functions())),
         mailbox,
         wasi: Wasi::default(),
         legacy: Legacy::new(AbiVersion::detect(&module).unwrap_or(AbiVersion::V0_2_1)),
@@ -159,6 +175,22 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
     let mut store = Store::new(&engine, state);
     let instance = linker.instantiate(&mut store, &module)?;
     Ok((store, instance, sink))
+}
+
+/// `twice` returns its argument two times, `fail` refuses it if there is one, and fails otherwise.
+fn functions() -> FunctionRegistry {
+    let mut functions = FunctionRegistry::new();
+    let twice = |_: &CallContext<'_>, parameters: &[&[u8]]| {
+        let argument = parameters.concat();
+        Ok(vec![argument.clone().into(), argument.into()])
+    };
+    functions.register("twice", twice).unwrap();
+    let fail = |_: &CallContext<'_>, parameters: &[&[u8]]| match parameters {
+        [b""] => Err(FunctionError::Failed("it always does".into())),
+        _ => Err(FunctionError::BadArgument("it wants none".into())),
+    };
+    functions.register("fail", fail).unwrap();
+    functions
 }
 
 pub(crate) fn settings(name: &str) -> PluginSettings {
