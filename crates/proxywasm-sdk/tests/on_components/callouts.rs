@@ -1,6 +1,9 @@
 //! Plugins that call upstreams.
 
-#![allow(clippy::panic, reason = "a test that gets something else fails, and says what")]
+#![allow(
+    clippy::panic,
+    reason = "a test that gets something else fails, and says what"
+)]
 
 use crate::harness::{Backends, Guest};
 use bytes::Bytes;
