@@ -40,6 +40,37 @@ pub trait BytestreamPlugin: Plugin {
 /// What handles a TCP stream. A callback is only called if [`plugin!`](crate::plugin) exports it.
 ///
 /// A callback that fails closes the stream, with a line in the log.
+///
+/// ```
+/// use proxywasm_sdk::{Action, Bytestream, BytestreamContext, BytestreamPlugin, Plugin, PluginContext, Result, plugin};
+///
+/// /// Sends what comes from clients to the upstream in upper case.
+/// struct Upper;
+///
+/// impl Plugin for Upper {
+///     fn on_start(_: &PluginContext, _: &[u8]) -> Result<Self, String> {
+///         Ok(Self)
+///     }
+/// }
+///
+/// impl BytestreamPlugin for Upper {
+///     type Context = Self;
+///
+///     fn create_bytestream_context(&mut self, _: &Bytestream) -> Self {
+///         Self
+///     }
+/// }
+///
+/// impl BytestreamContext for Upper {
+///     fn on_downstream_data(&mut self, stream: &Bytestream, _: usize, _: bool) -> Result<Action> {
+///         let data = stream.downstream_data();
+///         data.replace(&data.read()?.to_ascii_uppercase())?;
+///         Ok(Action::Forward)
+///     }
+/// }
+///
+/// plugin!(Upper: bytestream(downstream_data));
+/// ```
 pub trait BytestreamContext: 'static {
     /// A client has connected. [`Action::Pause`] holds the connection to the upstream back until
     /// [`Bytestream::resume_downstream`].

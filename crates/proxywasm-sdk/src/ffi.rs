@@ -10,6 +10,16 @@ use crate::values::{self, Values};
 const USUAL_SIZE: usize = 256;
 
 /// A function that the embedder of the host registered.
+///
+/// ```no_run
+/// use proxywasm_sdk::{Function, Result};
+///
+/// /// Where an address is, as the embedder knows.
+/// fn country(address: &str) -> Result<Option<Vec<u8>>> {
+///     let results = Function::resolve("country")?.call(&[address])?;
+///     Ok(results.first().map(<[u8]>::to_vec))
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Function {
     id: u32,

@@ -8,6 +8,32 @@ use crate::raw::MetricType;
 use crate::status::Result;
 
 /// A number that only grows.
+///
+/// ```no_run
+/// use proxywasm_sdk::{Counter, Gauge, Histogram, Result};
+///
+/// struct Figures {
+///     requests: Counter,
+///     active: Gauge,
+///     bytes: Histogram,
+/// }
+///
+/// impl Figures {
+///     fn new() -> Result<Self> {
+///         Ok(Self {
+///             requests: Counter::new("requests")?,
+///             active: Gauge::new("active")?,
+///             bytes: Histogram::new("response.bytes")?,
+///         })
+///     }
+///
+///     fn ended(&self, bytes: u64) -> Result<()> {
+///         self.requests.increment(1)?;
+///         self.active.add(-1)?;
+///         self.bytes.record(bytes)
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Counter {
     id: u32,

@@ -6,10 +6,30 @@ use crate::status::{Result, Status};
 /// What most items fit into, in bytes.
 const USUAL_SIZE: usize = 256;
 
-/// A queue that plugins of the same VM id share. It belongs to the plugin that opened it, and goes with it; copies are the same
-/// handle.
+/// A queue that plugins of the same VM id share. Copies are the same queue, and so is what opening it again returns.
 ///
 /// All calls report [`Status::NOT_FOUND`] once the queue was deleted, and [`Status::UNAVAILABLE`] while it cannot be reached.
+///
+/// ```
+/// use proxywasm_sdk::{Plugin, PluginContext, Queue, info, plugin};
+///
+/// struct Consumer;
+///
+/// impl Plugin for Consumer {
+///     fn on_start(_: &PluginContext, _: &[u8]) -> Result<Self, String> {
+///         Queue::open_or_create("jobs").map_err(|status| format!("no queue: {status}"))?;
+///         Ok(Self)
+///     }
+///
+///     fn on_queue_ready(&mut self, _: &PluginContext, queue: Queue) {
+///         while let Ok(Some(job)) = queue.dequeue() {
+///             info!("a job of {} bytes", job.len());
+///         }
+///     }
+/// }
+///
+/// plugin!(Consumer: queue_ready);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Queue {
     id: u32,

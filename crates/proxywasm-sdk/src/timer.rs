@@ -7,6 +7,31 @@ use crate::status::Result;
 
 /// A timer; [`Plugin::on_timer`](crate::Plugin::on_timer) is called when it fires. It belongs to the plugin that created it, and goes
 /// with it; copies are the same timer.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use proxywasm_sdk::{Plugin, PluginContext, Timer, info, plugin};
+///
+/// struct Clock {
+///     minute: Timer,
+/// }
+///
+/// impl Plugin for Clock {
+///     fn on_start(_: &PluginContext, _: &[u8]) -> Result<Self, String> {
+///         let minute = Timer::every(Duration::from_secs(60)).map_err(|status| format!("no timer: {status}"))?;
+///         Ok(Self { minute })
+///     }
+///
+///     fn on_timer(&mut self, _: &PluginContext, timer: Timer) {
+///         if timer == self.minute {
+///             info!("a minute is over");
+///         }
+///     }
+/// }
+///
+/// plugin!(Clock: timer);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timer {
     id: u32,
