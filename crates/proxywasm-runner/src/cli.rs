@@ -51,7 +51,7 @@ enum Command {
         file: PathBuf,
     },
     /// Serves one plugin, without a configuration file
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Tells what a plugin is, what it imports and exports, and whether this host runs it
     Inspect {
         /// The plugin
@@ -77,7 +77,7 @@ struct RunArguments {
     /// Which plugin of a module that holds several, for each in turn
     #[arg(long)]
     root_id: Vec<String>,
-    /// Where requests go: `echo` answers with what it got
+    /// Where requests go: `echo` answers with what it got; with `tcp://HOST:PORT` connections pass as bytes
     #[arg(long, value_name = "URL|echo", default_value = "echo")]
     upstream: UpstreamTarget,
     /// Where to listen
@@ -231,7 +231,8 @@ fn announce(runner: &Runner, listeners: &[ListenerSettings], workers: NonZeroUsi
         // Nobody may be reading.
         let _ = writeln!(
             out,
-            "listening on http://{address}, {workers} workers, upstream: {}",
+            "listening on {}://{address}, {workers} workers, upstream: {}",
+            listener.protocol(),
             listener.upstream
         );
         for plugin in listener.chain.plugins() {

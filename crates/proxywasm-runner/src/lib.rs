@@ -1,9 +1,9 @@
-//! `proxywasm-runner`: the reference runner of [`proxywasm_host`]: a reverse proxy for HTTP/1.1 that runs Proxy-Wasm plugins in
+//! `proxywasm-runner`: the reference runner of [`proxywasm_host`]: a reverse proxy for HTTP/1.1 and TCP that runs Proxy-Wasm plugins in
 //! its own process. The binary is called `proxywasm`; this library is what it is made of, for tests and programs that start a
 //! runner themselves.
 //!
 //! Each worker is a thread with its own event loop, its own plugin instances and its own connections to upstreams; a request
-//! never leaves its thread. [`config`] describes the configuration file, `driver` how a stream moves.
+//! never leaves its thread. [`config`] describes the configuration file, `driver` how an HTTP stream moves, `tcp` how bytes do.
 //!
 //! It is no library to build another proxy on: that is `proxywasm-host`. It speaks neither TLS nor HTTP/2 yet, and balances no
 //! load.
@@ -49,6 +49,7 @@ mod runner;
 mod server;
 mod settings;
 mod shutdown;
+mod tcp;
 mod upstream;
 mod worker;
 
@@ -58,5 +59,6 @@ pub use log::{LogOptions, RateLimited, parse_filter};
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
 pub use settings::{AcceptMode, CodeError, ListenerSettings, Settings, default_workers, load_code};
 pub use upstream::{
-    ConnectError, DEFAULT_CONNECT_TIMEOUT, HttpTarget, TargetError, UpstreamError, UpstreamTarget,
+    ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TargetError, TcpTarget,
+    UpstreamError, UpstreamTarget,
 };

@@ -16,7 +16,11 @@ pub(crate) struct ConnectionProperties {
     upstream: Mutex<Option<SocketAddr>>,
 }
 
-/// A stream on a connection.
+/// A connection as plugins see it that take it for bytes.
+#[derive(Debug)]
+pub(crate) struct BytestreamProperties(pub(crate) Arc<ConnectionProperties>);
+
+/// A request on a connection.
 #[derive(Debug)]
 pub(crate) struct StreamProperties {
     connection: Arc<ConnectionProperties>,
@@ -49,6 +53,30 @@ impl ConnectionProperties {
     }
 }
 
+impl PropertySource for ConnectionProperties {
+    fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue> {
+        let address = |address: SocketAddr| Some(address.to_string().into());
+        let port = |address: SocketAddr| Some(PropertyValue::Int(i64::from(address.port())));
+        match path.as_bytes() {
+            b"source\0address" => address(self.source),
+            b"source\0port" => port(self.source),
+            b"destination\0address" => address(self.destination),
+            b"destination\0port" => port(self.destination),
+            b"upstream\0address" => address(self.upstream()?),
+            b"upstream\0port" => port(self.upstream()?),
+            b"connection_id" | b"connection\0id" => Some(PropertyValue::Uint(self.id)),
+            b"connection\0mtls" => Some(PropertyValue::Bool(false)),
+            _ => None,
+        }
+    }
+}
+
+impl PropertySource for BytestreamProperties {
+    fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue> {
+        self.0.property(path)
+    }
+}
+
 // === impl StreamProperties ===
 
 impl StreamProperties {
@@ -70,25 +98,10 @@ impl StreamProperties {
 
 impl PropertySource for StreamProperties {
     fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue> {
-        let Self {
-            connection,
-            protocol,
-            received,
-        } = self;
-        let address = |address: SocketAddr| Some(address.to_string().into());
-        let port = |address: SocketAddr| Some(PropertyValue::Int(i64::from(address.port())));
         match path.as_bytes() {
-            b"source\0address" => address(connection.source),
-            b"source\0port" => port(connection.source),
-            b"destination\0address" => address(connection.destination),
-            b"destination\0port" => port(connection.destination),
-            b"upstream\0address" => address(connection.upstream()?),
-            b"upstream\0port" => port(connection.upstream()?),
-            b"connection_id" | b"connection\0id" => Some(PropertyValue::Uint(connection.id)),
-            b"connection\0mtls" => Some(PropertyValue::Bool(false)),
-            b"request\0protocol" => Some((*protocol).into()),
-            b"request\0time" => Some(PropertyValue::Timestamp(*received)),
-            _ => None,
+            b"request\0protocol" => Some(self.protocol.into()),
+            b"request\0time" => Some(PropertyValue::Timestamp(self.received)),
+            _ => self.connection.property(path),
         }
     }
 }
@@ -122,5 +135,9 @@ mod tests {
         assert_eq!(get("connection_id"), get("connection\0id"));
         connection.set_upstream(Some(destination));
         assert_eq!(get("upstream\0port"), Some(PropertyValue::Int(80)));
+        let bytes = BytestreamProperties(connection);
+        let get = |path: &str| bytes.property(PropertyPath::new(path.as_bytes()));
+        assert_eq!(get("upstream\0address"), Some("[2001:db8::1]:80".into()));
+        assert_eq!(get("request\0time"), None, "bytes are no request");
     }
 }

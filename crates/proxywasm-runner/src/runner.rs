@@ -4,10 +4,11 @@ use crate::admin::{self, Overrides};
 use crate::driver::Route;
 use crate::listen::{self, ListenError, Sockets};
 use crate::log::{LogOptions, RateLimited};
-use crate::server::{self, Connections};
+use crate::server::{self, Connections, Service};
 use crate::settings::{AcceptMode, ListenerSettings, Settings};
 use crate::shutdown::{self, Shutdown, Trigger};
-use crate::upstream::Upstream;
+use crate::tcp::TcpRoute;
+use crate::upstream::{Upstream, UpstreamTarget};
 use crate::worker::Worker;
 use proxywasm_host::{Engine, Services};
 use std::io;
@@ -232,24 +233,18 @@ fn work(runtime: &LocalRuntime, start: WorkerStart) {
     runtime.block_on(async {
         let worker = Worker::new(services);
         worker.spawn_tasks(overrides);
-        let routes: Vec<Rc<Route>> = listeners
-            .iter()
-            .map(|listener| {
-                Rc::new(Route {
-                    worker: Rc::clone(&worker),
-                    chain: listener.chain.clone(),
-                    upstream: Upstream::new(&listener.upstream),
-                })
-            })
+        let services: Vec<Service> = listeners
+            .into_iter()
+            .map(|listener| service(&worker, listener))
             .collect();
         let connections = Connections::new(load, shutdown.clone());
         for (listener, socket) in sockets {
-            let Some(route) = routes.get(listener) else {
+            let Some(service) = services.get(listener) else {
                 continue;
             };
             match tokio::net::TcpListener::from_std(socket) {
                 Ok(socket) => {
-                    tokio::task::spawn_local(Rc::clone(&connections).accept(socket, Rc::clone(route)));
+                    tokio::task::spawn_local(Rc::clone(&connections).accept(socket, service.clone()));
                 }
                 Err(error) => tracing::error!(%error, "a socket cannot be used"),
             }
@@ -261,11 +256,11 @@ fn work(runtime: &LocalRuntime, start: WorkerStart) {
                     Some(handover) = handovers.recv() => handover,
                     () = &mut stopped => break,
                 };
-                let Some(route) = routes.get(handover.listener) else {
+                let Some(service) = services.get(handover.listener) else {
                     continue;
                 };
                 match tokio::net::TcpStream::from_std(handover.stream) {
-                    Ok(stream) => connections.serve(stream, handover.peer, route),
+                    Ok(stream) => connections.serve(stream, handover.peer, service),
                     Err(error) => tracing::warn!(%error, "an accepted connection cannot be used"),
                 }
             }
@@ -279,11 +274,31 @@ fn work(runtime: &LocalRuntime, start: WorkerStart) {
                 "connections that did not end in time are closed"
             );
         }
-        worker.finish_ended();
+        worker.finish_all();
         if worker.shut_down() {
             tokio::time::sleep(PLUGIN_GRACE).await;
         }
     });
+}
+
+/// What a worker does with the connections of a listener.
+fn service(worker: &Rc<Worker>, listener: ListenerSettings) -> Service {
+    let http = |upstream| {
+        Service::Http(Rc::new(Route {
+            worker: Rc::clone(worker),
+            chain: listener.chain.clone(),
+            upstream,
+        }))
+    };
+    match listener.upstream {
+        UpstreamTarget::Echo => http(Upstream::new(None)),
+        UpstreamTarget::Http(target) => http(Upstream::new(Some(&target))),
+        UpstreamTarget::Tcp(target) => Service::Tcp(Rc::new(TcpRoute {
+            worker: Rc::clone(worker),
+            chain: listener.chain.clone(),
+            target,
+        })),
+    }
 }
 
 /// The life of an acceptor.

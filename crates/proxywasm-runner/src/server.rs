@@ -3,6 +3,7 @@
 use crate::driver::{self, Route};
 use crate::properties::ConnectionProperties;
 use crate::shutdown::Shutdown;
+use crate::tcp::{self, TcpRoute};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -31,6 +32,13 @@ pub(crate) struct Connections {
     shutdown: Shutdown,
 }
 
+/// What becomes of the connections of a listener.
+#[derive(Clone)]
+pub(crate) enum Service {
+    Http(Rc<Route>),
+    Tcp(Rc<TcpRoute>),
+}
+
 /// Counts one connection while it lives.
 struct Counted(Rc<Connections>);
 
@@ -47,7 +55,7 @@ impl Connections {
     }
 
     /// Accepts until shutdown.
-    pub(crate) async fn accept(self: Rc<Self>, listener: TcpListener, route: Rc<Route>) {
+    pub(crate) async fn accept(self: Rc<Self>, listener: TcpListener, service: Service) {
         let mut shutdown = self.shutdown.clone();
         let mut stopped = pin!(shutdown.requested());
         loop {
@@ -58,7 +66,7 @@ impl Connections {
             match accepted {
                 Ok((stream, peer)) => {
                     self.load.fetch_add(1, Ordering::Relaxed);
-                    self.serve(stream, peer, &route);
+                    self.serve(stream, peer, &service);
                 }
                 Err(error) => rest_after(&error).await,
             }
@@ -66,13 +74,13 @@ impl Connections {
     }
 
     /// Serves a connection, in the background. The load counts it already.
-    pub(crate) fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, route: &Rc<Route>) {
+    pub(crate) fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, service: &Service) {
         self.open.set(self.open.get() + 1);
         let counted = Counted(Rc::clone(self));
         let shutdown = self.shutdown.clone();
-        let route = Rc::clone(route);
+        let service = service.clone();
         tokio::task::spawn_local(async move {
-            if let Err(error) = serve(stream, peer, route, shutdown).await {
+            if let Err(error) = serve(stream, peer, service, shutdown).await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
             drop(counted);
@@ -115,11 +123,26 @@ pub(crate) async fn rest_after(error: &io::Error) {
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    route: Rc<Route>,
-    mut shutdown: Shutdown,
+    service: Service,
+    shutdown: Shutdown,
 ) -> Result<(), Box<dyn std::error::Error>> {
     stream.set_nodelay(true)?;
-    let properties = Arc::new(ConnectionProperties::new(peer, stream.local_addr()?));
+    let properties = ConnectionProperties::new(peer, stream.local_addr()?);
+    match service {
+        Service::Http(route) => serve_http(stream, properties, route, shutdown).await?,
+        // It goes on until it ends, or the worker does.
+        Service::Tcp(route) => tcp::serve(route, stream, properties).await,
+    }
+    Ok(())
+}
+
+async fn serve_http(
+    stream: TcpStream,
+    properties: ConnectionProperties,
+    route: Rc<Route>,
+    mut shutdown: Shutdown,
+) -> hyper::Result<()> {
+    let properties = Arc::new(properties);
     let service = service_fn(move |request| {
         let (route, properties) = (Rc::clone(&route), Arc::clone(&properties));
         async move { driver::serve(&route, &properties, request).await }
@@ -131,8 +154,8 @@ async fn serve(
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
-        result = connection.as_mut() => return Ok(result?),
+        result = connection.as_mut() => return result,
         () = shutdown.requested() => connection.as_mut().graceful_shutdown(),
     }
-    Ok(connection.await?)
+    connection.await
 }

@@ -29,9 +29,9 @@ pub struct ListenerSettings {
     pub address: SocketAddr,
     /// How connections come to workers.
     pub accept: AcceptMode,
-    /// The plugins that requests pass.
+    /// The plugins that requests, or connections, pass.
     pub chain: FilterChain,
-    /// Where requests go.
+    /// Where they go, which says what the listener speaks.
     pub upstream: UpstreamTarget,
 }
 
@@ -79,6 +79,14 @@ impl ListenerSettings {
             accept,
             chain: FilterChain::new(plugins),
             upstream: UpstreamTarget::Echo,
+        }
+    }
+
+    /// What it speaks, as the scheme of a URL.
+    pub(crate) fn protocol(&self) -> &'static str {
+        match self.upstream {
+            UpstreamTarget::Echo | UpstreamTarget::Http(_) => "http",
+            UpstreamTarget::Tcp(_) => "tcp",
         }
     }
 }

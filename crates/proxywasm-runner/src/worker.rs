@@ -1,11 +1,10 @@
 //! One thread's plugin instances, and who waits for what comes out of them.
 //!
-//! A guest is entered only here, in a *turn*: one call of the host, after which everything that came out is in the lanes of the
-//! exchanges it concerns and their tasks are woken. A turn never awaits, so the borrow of the host never crosses one. What ends in
+//! A guest is entered only here, in a *turn*: one call of the host, after which everything that came out is with the takers of the
+//! streams it concerns and their tasks are woken. A turn never awaits, so the borrow of the host never crosses one. What ends in
 //! a destructor only leaves its id; a task of the worker makes its last callbacks.
 
 use crate::admin::Overrides;
-use crate::driver::Exchange;
 use proxywasm_host::{FilterChain, Host, PropertySource, Services, StreamId};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,12 +15,22 @@ use tokio::sync::{Notify, watch};
 pub(crate) struct Worker {
     host: RefCell<Host>,
     /// By the index of their stream.
-    exchanges: RefCell<Vec<Option<Rc<Exchange>>>>,
+    takers: RefCell<Vec<Option<Rc<dyn Taker>>>>,
     /// Streams that ended in a destructor.
     ended: RefCell<Vec<StreamId>>,
     has_ended: Notify,
     deadline: Cell<Option<Instant>>,
     deadline_moved: Notify,
+}
+
+/// Whoever takes what comes out of the host for one stream.
+pub(crate) trait Taker {
+    /// The stream.
+    fn id(&self) -> StreamId;
+    /// Takes what there is.
+    fn collect(&self, host: &mut Host);
+    /// Something was taken, or more is wanted, that its task does not know of.
+    fn wake(&self);
 }
 
 // === impl Worker ===
@@ -30,7 +39,7 @@ impl Worker {
     pub(crate) fn new(services: Services) -> Rc<Self> {
         Rc::new(Self {
             host: RefCell::new(Host::new(services)),
-            exchanges: RefCell::default(),
+            takers: RefCell::default(),
             ended: RefCell::default(),
             has_ended: Notify::new(),
             deadline: Cell::new(None),
@@ -63,27 +72,37 @@ impl Worker {
         });
     }
 
-    /// Opens a stream.
+    /// Opens an HTTP stream.
     pub(crate) fn open(&self, chain: &FilterChain, properties: Option<Box<dyn PropertySource>>) -> StreamId {
         self.host.borrow_mut().open(chain, properties)
     }
 
-    /// Has outputs for a stream put into its exchange, until [`Worker::finish`] or [`Worker::finish_later`].
-    pub(crate) fn register(&self, id: StreamId, exchange: Rc<Exchange>) {
-        let mut exchanges = self.exchanges.borrow_mut();
-        if exchanges.len() <= id.index() {
-            exchanges.resize_with(id.index() + 1, || None);
+    /// Opens a byte stream.
+    pub(crate) fn open_bytestream(
+        &self,
+        chain: &FilterChain,
+        properties: Option<Box<dyn PropertySource>>,
+    ) -> StreamId {
+        self.host.borrow_mut().open_bytestream(chain, properties)
+    }
+
+    /// Has outputs for a stream given to its taker, until [`Worker::finish`] or [`Worker::finish_later`].
+    pub(crate) fn register(&self, taker: Rc<dyn Taker>) {
+        let index = taker.id().index();
+        let mut takers = self.takers.borrow_mut();
+        if takers.len() <= index {
+            takers.resize_with(index + 1, || None);
         }
-        if let Some(place) = exchanges.get_mut(id.index()) {
-            *place = Some(exchange);
+        if let Some(place) = takers.get_mut(index) {
+            *place = Some(taker);
         }
     }
 
     /// Calls the host for one stream and delivers what comes out.
-    pub(crate) fn turn(&self, exchange: &Exchange, call: impl FnOnce(&mut Host, StreamId)) {
+    pub(crate) fn turn(&self, taker: &impl Taker, call: impl FnOnce(&mut Host, StreamId)) {
         let mut host = self.host.borrow_mut();
-        call(&mut host, exchange.id());
-        exchange.collect(&mut host);
+        call(&mut host, taker.id());
+        taker.collect(&mut host);
         self.settle(&mut host);
     }
 
@@ -96,11 +115,11 @@ impl Worker {
     pub(crate) fn finish(&self, id: StreamId) {
         let mut host = self.host.borrow_mut();
         host.finish(id);
-        let mut exchanges = self.exchanges.borrow_mut();
-        let place = exchanges.get_mut(id.index());
-        let exchange = place.and_then(|place| place.take_if(|exchange| exchange.id() == id));
-        drop(exchanges);
-        drop(exchange);
+        let mut takers = self.takers.borrow_mut();
+        let place = takers.get_mut(id.index());
+        let taker = place.and_then(|place| place.take_if(|taker| taker.id() == id));
+        drop(takers);
+        drop(taker);
         self.settle(&mut host);
     }
 
@@ -118,6 +137,20 @@ impl Worker {
         }
     }
 
+    /// Ends every stream that is still open, when the worker stops: their plugins get their last callbacks, whatever becomes of the
+    /// connections.
+    pub(crate) fn finish_all(&self) {
+        let open: Vec<StreamId> = self
+            .takers
+            .borrow()
+            .iter()
+            .flatten()
+            .map(|taker| taker.id())
+            .collect();
+        open.into_iter().for_each(|id| self.finish(id));
+        self.finish_ended();
+    }
+
     fn take_ended(&self) -> Option<StreamId> {
         self.ended.borrow_mut().pop()
     }
@@ -133,12 +166,11 @@ impl Worker {
     /// Delivers what came out for other streams, and notes the next deadline.
     fn settle(&self, host: &mut Host) {
         while let Some(id) = host.next_ready() {
-            let exchange = self.exchanges.borrow().get(id.index()).cloned().flatten();
-            let exchange = exchange.filter(|exchange| exchange.id() == id);
-            match exchange {
-                Some(exchange) => {
-                    exchange.collect(host);
-                    exchange.wake();
+            let taker = self.takers.borrow().get(id.index()).cloned().flatten();
+            match taker.filter(|taker| taker.id() == id) {
+                Some(taker) => {
+                    taker.collect(host);
+                    taker.wake();
                 }
                 // Its client is gone; nobody wants it.
                 None => while host.next_output(id).is_some() {},

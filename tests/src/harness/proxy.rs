@@ -5,7 +5,8 @@ use proxywasm_host::{
     Engine, EngineSettings, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
 };
 use proxywasm_runner::{
-    AcceptMode, HttpTarget, ListenerSettings, LogOptions, Runner, Settings, UpstreamTarget,
+    AcceptMode, DEFAULT_IDLE_TIMEOUT, HttpTarget, ListenerSettings, LogOptions, Runner, Settings, TcpTarget,
+    UpstreamTarget,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -79,10 +80,18 @@ impl ProxyBuilder {
     /// # Panics
     /// It is no plugin, or does not start.
     pub fn wasm(self, name: &str, wasm: &[u8]) -> Self {
+        self.wasm_with(wasm, PluginConfig::new(name))
+    }
+
+    /// The same, with other settings than the default ones.
+    ///
+    /// # Panics
+    /// It is no plugin, or does not start.
+    pub fn wasm_with(self, wasm: &[u8], config: PluginConfig) -> Self {
         let code = engine()
             .load(wasm)
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        self.plugin(code, PluginConfig::new(name))
+            .unwrap_or_else(|error| panic!("{}: {error}", config.name));
+        self.plugin(code, config)
     }
 
     /// Lets plugins reach these services; to be called before plugins are added.
@@ -103,6 +112,22 @@ impl ProxyBuilder {
             host,
             port: address.port(),
             connect_timeout,
+        });
+        self
+    }
+
+    /// Passes connections to a server as bytes.
+    pub fn tcp_upstream(self, address: SocketAddr) -> Self {
+        self.tcp_upstream_within(address, DEFAULT_IDLE_TIMEOUT)
+    }
+
+    /// The same, and closes connections that are idle for so long.
+    pub fn tcp_upstream_within(mut self, address: SocketAddr, idle_timeout: Duration) -> Self {
+        self.upstream = UpstreamTarget::Tcp(TcpTarget {
+            host: address.ip().to_string(),
+            port: address.port(),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout,
         });
         self
     }

@@ -2,10 +2,10 @@
 
 use super::units::Period;
 use crate::settings::AcceptMode;
-use crate::upstream::{DEFAULT_CONNECT_TIMEOUT, HttpTarget, UpstreamTarget};
+use crate::upstream::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TcpTarget, UpstreamTarget};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 use std::net::SocketAddr;
 
 /// One entry of `listeners`.
@@ -14,12 +14,23 @@ use std::net::SocketAddr;
 pub(super) struct ListenerEntry {
     pub(super) address: Spanned<SocketAddr>,
     #[serde(default)]
+    pub(super) protocol: ProtocolEntry,
+    #[serde(default)]
     pub(super) accept: AcceptEntry,
     #[serde(default)]
     pub(super) plugins: Vec<Spanned<String>>,
-    #[serde(default)]
-    upstream: UpstreamEntry,
+    upstream: Option<Spanned<UpstreamEntry>>,
     connect_timeout: Option<Period>,
+    idle_timeout: Option<Spanned<Period>>,
+}
+
+/// `protocol` of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ProtocolEntry {
+    #[default]
+    Http,
+    Tcp,
 }
 
 /// `accept` of a listener.
@@ -38,15 +49,51 @@ struct UpstreamEntry(UpstreamTarget);
 // === impl ListenerEntry ===
 
 impl ListenerEntry {
-    pub(super) fn upstream_target(&self) -> UpstreamTarget {
-        match &self.upstream.0 {
-            UpstreamTarget::Echo => UpstreamTarget::Echo,
-            UpstreamTarget::Http(target) => UpstreamTarget::Http(HttpTarget {
-                connect_timeout: self
-                    .connect_timeout
-                    .map_or(DEFAULT_CONNECT_TIMEOUT, |period| period.0),
-                ..target.clone()
-            }),
+    /// Where it goes, or what is wrong with that and where.
+    pub(super) fn upstream_target(&self) -> Result<UpstreamTarget, (Location, &'static str)> {
+        let location = self
+            .upstream
+            .as_ref()
+            .map_or(self.address.referenced, |upstream| upstream.referenced);
+        let target = self.upstream.as_ref().map(|upstream| upstream.value.0.clone());
+        let connect_timeout = self
+            .connect_timeout
+            .map_or(DEFAULT_CONNECT_TIMEOUT, |period| period.0);
+        if let Some(period) = self
+            .idle_timeout
+            .as_ref()
+            .filter(|_| self.protocol == ProtocolEntry::Http)
+        {
+            return Err((
+                period.referenced,
+                "`idle_timeout` is for listeners with `protocol: tcp`",
+            ));
+        }
+        let idle_timeout = self
+            .idle_timeout
+            .as_ref()
+            .map_or(DEFAULT_IDLE_TIMEOUT, |period| period.value.0);
+        match (self.protocol, target) {
+            (ProtocolEntry::Http, None | Some(UpstreamTarget::Echo)) => Ok(UpstreamTarget::Echo),
+            (ProtocolEntry::Http, Some(UpstreamTarget::Http(target))) => {
+                Ok(UpstreamTarget::Http(HttpTarget {
+                    connect_timeout,
+                    ..target
+                }))
+            }
+            (ProtocolEntry::Tcp, Some(UpstreamTarget::Tcp(target))) => Ok(UpstreamTarget::Tcp(TcpTarget {
+                connect_timeout,
+                idle_timeout,
+                ..target
+            })),
+            (ProtocolEntry::Http, Some(UpstreamTarget::Tcp(_))) => Err((
+                location,
+                "an upstream over TCP needs a listener with `protocol: tcp`",
+            )),
+            (ProtocolEntry::Tcp, _) => Err((
+                location,
+                "a listener with `protocol: tcp` needs an upstream `tcp://HOST:PORT`",
+            )),
         }
     }
 }
@@ -63,12 +110,6 @@ impl From<AcceptEntry> for AcceptMode {
 }
 
 // === impl UpstreamEntry ===
-
-impl Default for UpstreamEntry {
-    fn default() -> Self {
-        Self(UpstreamTarget::Echo)
-    }
-}
 
 impl<'de> Deserialize<'de> for UpstreamEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

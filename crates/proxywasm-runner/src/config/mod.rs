@@ -12,10 +12,18 @@
 //!
 //! listeners:
 //!   - address: 127.0.0.1:8080    # required
+//!     protocol: http             # or tcp; see below
 //!     accept: per_worker         # per_worker (SO_REUSEPORT) or one_acceptor (hands to the least loaded worker)
 //!     plugins: [headers]         # the filter chain: in this order for requests, the other way round for responses; default: none
 //!     upstream: http://127.0.0.1:9000   # or `echo`, the default: answers with what it got
 //!     connect_timeout: 5s        # then the client gets 504
+//!
+//!   - address: 127.0.0.1:5432
+//!     protocol: tcp              # connections pass as bytes; plugins see them by wasi-bytestream, or the TCP callbacks of ABI 0.2.1
+//!     plugins: []                # the filter chain: in this order for data from clients, the other way round for data from the upstream
+//!     upstream: tcp://127.0.0.1:5433   # required
+//!     connect_timeout: 5s        # then the client is reset
+//!     idle_timeout: 1h           # when nothing comes from either side for so long, both connections are closed
 //!
 //! plugins:
 //!   - name: headers              # required; names the plugin in chains, logs and the property `plugin_name`
@@ -29,7 +37,8 @@
 //!     environment: { KEY: value }   # what the plugin reads through WASI; default: nothing
 //!     allowed_hostcalls: [log]   # default: all
 //!     allowed_upstreams: [auth]  # that its own calls may go to; default: all; likewise allowed_stores, allowed_queues, allowed_functions
-//!     callbacks_off: [response_body]   # callbacks not to call although exported: (request|response)_(headers|body|trailers|metadata)
+//!     callbacks_off: [response_body]   # callbacks not to call although exported: (request|response)_(headers|body|trailers|metadata),
+//!                                # new_connection, (downstream|upstream)_(data|close)
 //!     log_level: info            # trace, debug, info, warn, error, critical
 //!     failure: closed            # when its instance fails: closed (503), open (go on without) or reload (503, restart no sooner than a second)
 //!     instances: shared          # shared (one a worker) or fresh_per_stream
@@ -63,6 +72,7 @@ pub use diagnostic::Diagnostic;
 
 use crate::log::LogOptions;
 use crate::settings::{ListenerSettings, Settings};
+use crate::upstream::UpstreamTarget;
 use admin::AdminEntry;
 use listener::ListenerEntry;
 use plugin::PluginEntry;
@@ -168,20 +178,21 @@ impl ConfigFile {
                 .map_err(|error| self.at(entry.name.referenced, error.to_string()))?;
             plugins.insert(&entry.name.value, plugin);
         }
-        let listeners = self.root.listeners.value.iter().map(|entry| {
+        let mut listeners = Vec::new();
+        for entry in &self.root.listeners.value {
             // `check` saw that all are there.
             let chain = entry
                 .plugins
                 .iter()
                 .filter_map(|name| plugins.get(name.value.as_str()).cloned());
-            ListenerSettings {
-                upstream: entry.upstream_target(),
+            listeners.push(ListenerSettings {
+                upstream: self.upstream_target(entry)?,
                 ..ListenerSettings::new(entry.address.value, entry.accept.into(), chain.collect())
-            }
-        });
+            });
+        }
         Ok(Settings {
             workers: self.root.workers.unwrap_or_else(crate::settings::default_workers),
-            listeners: listeners.collect(),
+            listeners,
             engine: engine.clone(),
             services: services.clone(),
             admin: self.root.admin.as_ref().map(AdminEntry::address),
@@ -229,6 +240,7 @@ impl ConfigFile {
                 let message = format!("two listeners have the address {}", entry.address.value);
                 return Err(self.at(entry.address.referenced, message));
             }
+            self.upstream_target(entry)?;
             for name in &entry.plugins {
                 if !root.plugins.iter().any(|plugin| plugin.name.value == name.value) {
                     return Err(self.at(name.referenced, self.unknown_plugin(&name.value)));
@@ -236,6 +248,12 @@ impl ConfigFile {
             }
         }
         Ok(())
+    }
+
+    fn upstream_target(&self, entry: &ListenerEntry) -> Result<UpstreamTarget, Diagnostic> {
+        entry
+            .upstream_target()
+            .map_err(|(location, message)| self.at(location, message))
     }
 
     fn unknown_plugin(&self, name: &str) -> String {

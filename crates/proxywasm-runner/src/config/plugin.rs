@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use proxywasm_host::{
-    Allowed, Direction, FailurePolicy, HeadersPause, InstanceStrategy, Limits, LogLevel, MapLimits, Part,
-    Permissions, Phase, PluginConfig, Resources,
+    Allowed, BytestreamPhase, Direction, FailurePolicy, HeadersPause, InstanceStrategy, Limits, LogLevel,
+    MapLimits, Part, Permissions, Phase, PhaseSet, PluginConfig, Resources,
 };
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -60,6 +60,11 @@ enum PhaseEntry {
     ResponseBody,
     ResponseTrailers,
     ResponseMetadata,
+    NewConnection,
+    DownstreamData,
+    UpstreamData,
+    DownstreamClose,
+    UpstreamClose,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -141,8 +146,8 @@ impl PluginEntry {
             callbacks_off: self
                 .callbacks_off
                 .iter()
-                .map(|phase| Phase::from(*phase))
-                .collect(),
+                .map(|phase| PhaseSet::from(*phase))
+                .fold(PhaseSet::NONE, PhaseSet::with),
             limits: self.limits.limits(),
             permissions: Permissions {
                 upstreams: allowed(self.allowed_upstreams.as_ref()),
@@ -249,18 +254,24 @@ same_names!(FailureEntry => FailurePolicy { Closed, Open, Reload });
 same_names!(InstancesEntry => InstanceStrategy { Shared, FreshPerStream });
 same_names!(HeadersPauseEntry => HeadersPause { StopAll, HoldHeaders });
 
-impl From<PhaseEntry> for Phase {
+impl From<PhaseEntry> for PhaseSet {
     fn from(entry: PhaseEntry) -> Self {
-        let (direction, part) = match entry {
-            PhaseEntry::RequestHeaders => (Direction::Request, Part::Headers),
-            PhaseEntry::RequestBody => (Direction::Request, Part::Body),
-            PhaseEntry::RequestTrailers => (Direction::Request, Part::Trailers),
-            PhaseEntry::RequestMetadata => (Direction::Request, Part::Metadata),
-            PhaseEntry::ResponseHeaders => (Direction::Response, Part::Headers),
-            PhaseEntry::ResponseBody => (Direction::Response, Part::Body),
-            PhaseEntry::ResponseTrailers => (Direction::Response, Part::Trailers),
-            PhaseEntry::ResponseMetadata => (Direction::Response, Part::Metadata),
-        };
-        Self { direction, part }
+        let http = |direction, part| [Phase { direction, part }].into_iter().collect();
+        let bytestream = |phase: BytestreamPhase| [phase].into_iter().collect();
+        match entry {
+            PhaseEntry::RequestHeaders => http(Direction::Request, Part::Headers),
+            PhaseEntry::RequestBody => http(Direction::Request, Part::Body),
+            PhaseEntry::RequestTrailers => http(Direction::Request, Part::Trailers),
+            PhaseEntry::RequestMetadata => http(Direction::Request, Part::Metadata),
+            PhaseEntry::ResponseHeaders => http(Direction::Response, Part::Headers),
+            PhaseEntry::ResponseBody => http(Direction::Response, Part::Body),
+            PhaseEntry::ResponseTrailers => http(Direction::Response, Part::Trailers),
+            PhaseEntry::ResponseMetadata => http(Direction::Response, Part::Metadata),
+            PhaseEntry::NewConnection => bytestream(BytestreamPhase::NewConnection),
+            PhaseEntry::DownstreamData => bytestream(BytestreamPhase::DownstreamData),
+            PhaseEntry::UpstreamData => bytestream(BytestreamPhase::UpstreamData),
+            PhaseEntry::DownstreamClose => bytestream(BytestreamPhase::DownstreamClose),
+            PhaseEntry::UpstreamClose => bytestream(BytestreamPhase::UpstreamClose),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::lane::{Lane, Piece};
 use super::linger;
 use crate::upstream;
-use crate::worker::Worker;
+use crate::worker::{Taker, Worker};
 use bytes::Bytes;
 use http::{request, response};
 use http_body::Body;
@@ -62,15 +62,12 @@ pub(crate) enum Aborted {
     Downstream,
 }
 
-// === impl Exchange ===
-
-impl Exchange {
-    pub(crate) fn id(&self) -> StreamId {
+impl Taker for Exchange {
+    fn id(&self) -> StreamId {
         self.id
     }
 
-    /// Takes what the host has for this stream.
-    pub(crate) fn collect(&self, host: &mut Host) {
+    fn collect(&self, host: &mut Host) {
         let mut request = self.request.borrow_mut();
         let mut response = self.response.borrow_mut();
         while let Some(output) = host.next_output(self.id) {
@@ -106,12 +103,15 @@ impl Exchange {
         response.wake_if_useful(|| host.wants(self.id, Direction::Response));
     }
 
-    /// Wakes both ends.
-    pub(crate) fn wake(&self) {
+    fn wake(&self) {
         self.request.borrow_mut().wake();
         self.response.borrow_mut().wake();
     }
+}
 
+// === impl Exchange ===
+
+impl Exchange {
     /// The next piece for the upstream.
     pub(super) fn poll_request(&self, context: &mut Context<'_>) -> Poll<Option<Result<Piece, Aborted>>> {
         loop {
@@ -395,7 +395,7 @@ impl Driver {
             reset: Cell::default(),
             expects_continue: Cell::new(expects_continue),
         });
-        worker.register(id, Rc::clone(&exchange));
+        worker.register(Rc::clone(&exchange) as _);
         Self(exchange)
     }
 
@@ -403,7 +403,7 @@ impl Driver {
     pub(super) fn receive_request(&self, head: request::Parts, ends: bool) {
         self.0
             .worker
-            .turn(&self.0, |host, id| host.request_headers(id, head, ends));
+            .turn(&*self.0, |host, id| host.request_headers(id, head, ends));
     }
 
     pub(super) fn exchange(&self) -> &Rc<Exchange> {

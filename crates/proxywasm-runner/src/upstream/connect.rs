@@ -1,6 +1,5 @@
 //! Connections to upstreams.
 
-use super::HttpTarget;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,29 +36,28 @@ pub enum ConnectError {
 }
 
 /// Connects, trying each address of the host in turn.
-pub(super) async fn connect(target: &HttpTarget) -> Result<(TcpStream, SocketAddr), ConnectError> {
-    let HttpTarget {
-        host,
-        port,
-        connect_timeout: limit,
-    } = target;
+pub(crate) async fn connect(
+    host: &str,
+    port: u16,
+    limit: Duration,
+) -> Result<(TcpStream, SocketAddr), ConnectError> {
     let attempt = async {
-        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         let address = stream.peer_addr()?;
         Ok((stream, address))
     };
-    match tokio::time::timeout(*limit, attempt).await {
+    match tokio::time::timeout(limit, attempt).await {
         Ok(Ok(connected)) => Ok(connected),
         Ok(Err(error)) => Err(ConnectError::Failed {
-            host: host.clone(),
-            port: *port,
+            host: host.to_owned(),
+            port,
             error,
         }),
         Err(_) => Err(ConnectError::Timeout {
-            host: host.clone(),
-            port: *port,
-            limit: *limit,
+            host: host.to_owned(),
+            port,
+            limit,
         }),
     }
 }

@@ -7,6 +7,7 @@ mod pool;
 
 pub(crate) use body::{BoxError, RequestBody, ResponseBody};
 pub use connect::ConnectError;
+pub(crate) use connect::connect;
 
 use crate::properties::ConnectionProperties;
 use http::{Request, Response, StatusCode};
@@ -19,13 +20,19 @@ use thiserror::Error;
 /// How long a connection may take to be made unless configured otherwise.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the requests of a listener go. In configuration `echo` or `http://HOST[:PORT]`.
+/// How long a TCP connection may be idle unless configured otherwise.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// Where what comes to a listener goes, and so what the listener speaks. In configuration `echo`, `http://HOST[:PORT]` or
+/// `tcp://HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamTarget {
     /// The built-in upstream: a request without a body is answered with its head as text, another with its body.
     Echo,
     /// A server.
     Http(HttpTarget),
+    /// A server that speaks anything over TCP: connections pass as bytes.
+    Tcp(TcpTarget),
 }
 
 /// A server that speaks HTTP/1.1.
@@ -39,9 +46,22 @@ pub struct HttpTarget {
     pub connect_timeout: Duration,
 }
 
+/// A server that speaks anything over TCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpTarget {
+    /// Its name or address, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long nothing may come from either side before both connections are closed.
+    pub idle_timeout: Duration,
+}
+
 /// A text is no upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{text}` is no upstream: {reason}; write `echo` or `http://HOST[:PORT]`")]
+#[error("`{text}` is no upstream: {reason}; write `echo`, `http://HOST[:PORT]` or `tcp://HOST:PORT`")]
 pub struct TargetError {
     text: String,
     reason: &'static str,
@@ -81,12 +101,12 @@ impl FromStr for UpstreamTarget {
         }
         let uri: http::Uri = text.parse().map_err(|_| error("it is no URL"))?;
         match uri.scheme_str() {
-            Some("http") => {}
+            Some("http" | "tcp") => {}
             Some("https") => return Err(error("TLS to upstreams is not supported")),
-            _ => return Err(error("it lacks the scheme `http://`")),
+            _ => return Err(error("it lacks the scheme `http://` or `tcp://`")),
         }
         if !matches!(uri.path_and_query().map(|path| path.as_str()), None | Some("/")) {
-            return Err(error("it has a path; requests keep theirs"));
+            return Err(error("it has a path, which nothing would come of"));
         }
         if uri
             .authority()
@@ -98,8 +118,17 @@ impl FromStr for UpstreamTarget {
             .host()
             .filter(|host| !host.is_empty())
             .ok_or_else(|| error("it lacks a host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if uri.scheme_str() == Some("tcp") {
+            return Ok(Self::Tcp(TcpTarget {
+                host,
+                port: uri.port_u16().ok_or_else(|| error("it lacks a port"))?,
+                connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+                idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            }));
+        }
         Ok(Self::Http(HttpTarget {
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            host,
             port: uri.port_u16().unwrap_or(80),
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
         }))
@@ -108,12 +137,15 @@ impl FromStr for UpstreamTarget {
 
 impl fmt::Display for UpstreamTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Echo => f.write_str("the built-in echo"),
-            Self::Http(target) if target.host.contains(':') => {
-                write!(f, "http://[{}]:{}", target.host, target.port)
-            }
-            Self::Http(target) => write!(f, "http://{}:{}", target.host, target.port),
+        let (scheme, host, port) = match self {
+            Self::Echo => return f.write_str("the built-in echo"),
+            Self::Http(target) => ("http", &target.host, target.port),
+            Self::Tcp(target) => ("tcp", &target.host, target.port),
+        };
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(f, "{scheme}://{host}:{port}")
         }
     }
 }
@@ -133,10 +165,11 @@ impl UpstreamError {
 // === impl Upstream ===
 
 impl Upstream {
-    pub(crate) fn new(target: &UpstreamTarget) -> Self {
+    /// The server, or the built-in echo.
+    pub(crate) fn new(target: Option<&HttpTarget>) -> Self {
         match target {
-            UpstreamTarget::Echo => Self::Echo,
-            UpstreamTarget::Http(target) => Self::Http(Pool::new(target.clone())),
+            None => Self::Echo,
+            Some(target) => Self::Http(Pool::new(target.clone())),
         }
     }
 

@@ -134,7 +134,8 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Connection, ConnectError> {
-        let (stream, address) = connect(&self.target).await?;
+        let (stream, address) =
+            connect(&self.target.host, self.target.port, self.target.connect_timeout).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(ConnectError::Unusable)?;

@@ -1,0 +1,45 @@
+//! TCP connections through plugins: a connection of a client and the one to the upstream, whose bytes pass the chain in both
+//! directions.
+//!
+//! One task drives both connections ([`driver`]). It reads a side only while the plugins want more of it and the other side takes what
+//! they let through, so each peer is slowed down by the other. The end that one side sends is passed on when all before it was
+//! written, and the other direction goes on.
+//!
+//! Once no plugin wants any more, bytes do not enter the host, nor, on Linux, this process: they move from socket to socket by a
+//! pipe in the kernel ([`splice`]).
+
+mod driver;
+mod peer;
+mod relay;
+mod splice;
+
+use crate::properties::{BytestreamProperties, ConnectionProperties};
+use crate::upstream::TcpTarget;
+use crate::worker::Worker;
+use driver::Driver;
+use proxywasm_host::{FilterChain, PropertySource};
+use relay::Relay;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// What one worker does with the connections of one listener.
+pub(crate) struct TcpRoute {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) chain: FilterChain,
+    pub(crate) target: TcpTarget,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(route: Rc<TcpRoute>, downstream: TcpStream, properties: ConnectionProperties) {
+    let properties = Arc::new(properties);
+    let source = route
+        .chain
+        .reads_properties()
+        .then(|| Box::new(BytestreamProperties(Arc::clone(&properties))) as Box<dyn PropertySource>);
+    let relay = Relay::open(&route.worker, &route.chain, source);
+    let mut driver = Driver::new(route, relay, downstream, properties);
+    let ending = poll_fn(|context| driver.poll(context)).await;
+    driver.end(ending);
+}
