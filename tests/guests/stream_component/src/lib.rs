@@ -68,21 +68,27 @@ impl Answer {
     }
 }
 
+fn chat(messages: &[u8]) -> Result<()> {
+    let grpc = GrpcMethod::new("echo", "echo.Echo", "Chat").open()?;
+    for message in messages.split(|byte| *byte == b',') {
+        grpc.send(message)?;
+    }
+    grpc.end()
+}
+
 impl HttpContext for Answer {
     fn on_request_headers(&mut self, stream: &HttpStream, _: usize, _: bool) -> Result<Action> {
         let headers = stream.request_headers().read(&[":path", "x-messages"])?;
-        match headers.get("x-messages") {
-            Some(messages) => {
-                let grpc = GrpcMethod::new("echo", "echo.Echo", "Chat").open()?;
-                for message in messages.split(|byte| *byte == b',') {
-                    grpc.send(message)?;
-                }
-                grpc.end()?;
-            }
+        let begun = match headers.get("x-messages") {
+            Some(messages) => chat(messages),
             None => {
                 let path = headers.get(":path").unwrap_or_default();
-                HttpRequest::new("files", "GET", path).dispatch()?;
+                HttpRequest::new("files", "GET", path).dispatch().map(drop)
             }
+        };
+        if let Err(status) = begun {
+            self.line(format!("failed: {status}"));
+            self.finish(stream, 502)?;
         }
         Ok(Action::Pause)
     }

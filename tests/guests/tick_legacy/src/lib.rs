@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use log::{error, info};
 use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, RootContext};
-use proxy_wasm::types::{LogLevel, MetricType};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{ContextType, LogLevel, MetricType};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -60,4 +60,19 @@ impl RootContext for Clock {
             error!("the metric: {status:?}");
         }
     }
+
+    // A chain may have this plugin, too.
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream))
+    }
 }
+
+struct Stream;
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {}
