@@ -179,6 +179,20 @@ pub fn return_some<'a>(
     Scatter::begin(memory, places, return_size, size).map(|(out, _)| out)
 }
 
+/// Whether a value can be returned at `address`: asked before a hostcall has any effect.
+///
+/// # Errors
+/// `invalid_memory_access` for an address outside the memory, or one that is not aligned.
+#[inline]
+pub fn check_return(memory: &GuestMemory<'_>, address: u32, size: u32, align: u32) -> Result<(), Status> {
+    let end = u64::from(address) + u64::from(size);
+    if end <= readable(memory)?.len() as u64 && address.is_multiple_of(align) {
+        Ok(())
+    } else {
+        Err(Status::InvalidMemoryAccess)
+    }
+}
+
 // === impl Scatter ===
 
 impl<'a> Scatter<'a> {

@@ -51,6 +51,14 @@ pub fn add_to_linker<T: WasiFfiView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg3 as u32,
+                    4,
+                    4,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_ffi();
                 wasi_ffi::call_custom_function(
                         &mut host,
@@ -135,6 +143,14 @@ pub fn add_to_linker<T: WasiFfiView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg2 as u32,
+                    4,
+                    4,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_ffi();
                 wasi_ffi::resolve_custom_function(
                         &mut host,

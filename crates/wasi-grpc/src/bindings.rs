@@ -67,6 +67,14 @@ pub fn add_to_linker<T: WasiGrpcView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg11 as u32,
+                    4,
+                    4,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_grpc();
                 wasi_grpc::dispatch_grpc_call(
                         &mut host,
@@ -125,6 +133,14 @@ pub fn add_to_linker<T: WasiGrpcView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg8 as u32,
+                    4,
+                    4,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_grpc();
                 wasi_grpc::open_grpc_stream(
                         &mut host,

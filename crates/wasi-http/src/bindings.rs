@@ -173,6 +173,14 @@ pub fn add_to_linker<T: WasiHttpView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg9 as u32,
+                    4,
+                    4,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_http();
                 wasi_http::dispatch_http_call(
                         &mut host,

@@ -52,6 +52,14 @@ pub fn add_to_linker<T: WasiKvstoreView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg3 as u32,
+                    4,
+                    4,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_kvstore();
                 wasi_kvstore::open_shared_kvstore(
                         &mut host,

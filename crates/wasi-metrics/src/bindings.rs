@@ -51,6 +51,14 @@ pub fn add_to_linker<T: WasiMetricsView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg3 as u32,
+                    4,
+                    4,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_metrics();
                 wasi_metrics::create_metric(
                         &mut host,
@@ -78,6 +86,14 @@ pub fn add_to_linker<T: WasiMetricsView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg1 as u32,
+                    8,
+                    8,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_metrics();
                 wasi_metrics::get_metric_value(&mut host, &mut guest, arg0, arg1)
                     .or_else(::wasi_common::guest::trap_or_status)

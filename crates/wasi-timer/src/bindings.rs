@@ -44,6 +44,14 @@ pub fn add_to_linker<T: WasiTimerView + 'static>(
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                if let Err(status) = ::wasi_common::guest::check_return(
+                    &guest,
+                    arg2 as u32,
+                    4,
+                    4,
+                ) {
+                    return Ok(status as i32);
+                }
                 let mut host = data.wasi_timer();
                 wasi_timer::create_timer(&mut host, &mut guest, arg0, arg1, arg2)
                     .or_else(::wasi_common::guest::trap_or_status)

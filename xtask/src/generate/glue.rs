@@ -1,12 +1,12 @@
 //! The parts of `bindings.rs` that wiggle does not have: names, access to the host, linking, callbacks.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 use wiggle_generate::names as wiggle_names;
-use witx::{InterfaceFunc, WasmType};
+use witx::{InterfaceFunc, Layout, WasmType};
 
 use super::docs::{self, attributes};
-use super::model::{CallbackResult, Component, callback_result, export_name};
+use super::model::{CallbackResult, Component, callback_result, export_name, returned_value};
 
 /// The names on the wire.
 pub(crate) fn names(component: &Component) -> TokenStream {
@@ -132,6 +132,16 @@ fn definition(component: &Component, function: &InterfaceFunc) -> TokenStream {
     let types = parameters
         .iter()
         .map(|parameter| wiggle_names::wasm_type(*parameter));
+    // The place of a value that is returned comes last. wiggle writes to it after the call, when it is too late to refuse.
+    let check = returned_value(function).zip(arguments.last()).map(|((_, value), place)| {
+        let layout = value.mem_size_align();
+        let (size, align) = (Literal::usize_unsuffixed(layout.size), Literal::usize_unsuffixed(layout.align));
+        quote! {
+            if let Err(status) = ::wasi_common::guest::check_return(&guest, #place as u32, #size, #align) {
+                return Ok(status as i32);
+            }
+        }
+    });
     quote! {
         linker.func_wrap(
             MODULE,
@@ -143,6 +153,7 @@ fn definition(component: &Component, function: &InterfaceFunc) -> TokenStream {
                 };
                 let (bytes, data) = memory.data_and_store_mut(&mut caller);
                 let mut guest = wiggle::GuestMemory::Unshared(bytes);
+                #check
                 let mut host = data.#module();
                 #module::#decode(&mut host, &mut guest #(, #arguments)*)
                     .or_else(::wasi_common::guest::trap_or_status)

@@ -185,17 +185,22 @@ pub(crate) fn arguments(function: &InterfaceFunc) -> anyhow::Result<Vec<Argument
             passed,
         });
     }
-    for InterfaceFuncParam { name, tref, .. } in &function.results {
-        if let Type::Variant(variant) = &**tref.type_()
-            && let Some((Some(value), _)) = variant.as_expected()
-        {
-            arguments.push(Argument {
-                name: name.as_str(),
-                passed: Passed::Out(value),
-            });
-        }
+    if let Some((name, value)) = returned_value(function) {
+        arguments.push(Argument {
+            name,
+            passed: Passed::Out(value),
+        });
     }
     Ok(arguments)
+}
+
+/// The value that a hostcall returns through memory besides its status, if any: it is the first result. The address is passed last.
+pub(crate) fn returned_value(function: &InterfaceFunc) -> Option<(&str, &TypeRef)> {
+    let InterfaceFuncParam { name, tref, .. } = function.results.first()?;
+    match &**tref.type_() {
+        Type::Variant(variant) => Some((name.as_str(), variant.as_expected()?.0?)),
+        _ => None,
+    }
 }
 
 fn parse(path: &Path) -> anyhow::Result<Document> {
