@@ -6,10 +6,9 @@
 //! allocator. The meaning of a call is in the cores; where the generations truly differ, cores read
 //! [`AbiPolicy::LEGACY`](wasi_common::AbiPolicy::LEGACY).
 //!
-//! Offered is what plugins of HTTP and TCP streams need: headers, bodies, trailers, properties, configuration, local responses, shared data,
-//! log, time ([`Hostcall`]). Calls to other services, queues, metrics, timers and foreign functions are not offered yet
-//! ([`UNOFFERED`]). The SDK for Rust imports them into every plugin, called or not; [`refuse_unoffered_imports`] lets such
-//! plugins load.
+//! Offered is what plugins of HTTP and TCP streams need: headers, bodies, trailers, properties, configuration, local responses, HTTP
+//! calls, shared data, queues, ticks, metrics, foreign functions, log, time ([`Hostcall`]). What is not offered yet is [`UNOFFERED`]. The
+//! SDK for Rust imports nearly all of the ABI into every plugin, called or not; [`refuse_unoffered_imports`] lets such plugins load.
 //!
 //! It is not a host: it drives no stream and decides nothing about a plugin that trapped.
 //!

@@ -183,6 +183,14 @@ fn block(calls: &str) -> String {
 }
 
 #[test]
+fn what_failed_leaves_no_metric() {
+    let services = services();
+    let call = "(drop (call $create COUNTER [N] (i32.const 1) (i32.const -4))) FORWARD_";
+    Worker::new(&services, &[guest(call)], |_| ()).request();
+    assert_eq!(services.metrics.render(), "");
+}
+
+#[test]
 fn metrics_of_another_plugin() {
     // Both plugins are in one instance, and each gets the status for the metric of the other.
     let calls = "(local.set $eos (i32.sub (i32.const 3) (call $counter [N])))

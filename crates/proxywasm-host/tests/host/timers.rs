@@ -80,6 +80,13 @@ fn statuses() {
 }
 
 #[test]
+fn what_failed_leaves_no_timer() {
+    let call = "(drop (call $create_timer (i32.const 1) (i32.const 1) (i32.const -4))) FORWARD_";
+    let bench = started(&[guest("", call, "")]);
+    assert_eq!(bench.host.next_deadline(), None);
+}
+
+#[test]
 fn before_a_plugin_runs_there_is_nobody_to_create_one_for() {
     let text = guest("", "(call $say (i32.load (i32.const 516))) FORWARD_", "");
     let initialize = r#"(func (export "_initialize")
