@@ -1,10 +1,14 @@
 //! Callouts: the calls that plugins make themselves. What they ask for leaves the host as commands, and comes back as events.
 
+mod grpc;
+
 use crate::host::{Effect, Host, QueuedEffect};
 use crate::state::State;
+use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
-use wasi_common::CalloutKind;
+use wasi_common::{CalloutKind, Common, Returned};
+use wasi_grpc::code;
 use wasi_http::{CallEffect, CallEvent, CallRequest};
 
 /// A callout of a plugin, as the driver knows it. It never names another, also not after its instance was replaced.
@@ -26,6 +30,23 @@ pub enum Command {
         /// The request.
         request: Box<CallRequest>,
     },
+    /// Begin a gRPC call, and hand over what comes back by [`Host::grpc_event`]. The host keeps the time here too; the timeout in
+    /// the request is for the upstream to know.
+    GrpcCall {
+        /// The callout.
+        id: CalloutId,
+        /// The request.
+        request: Box<wasi_grpc::Request>,
+    },
+    /// Send a message on a gRPC stream, and say by [`Host::grpc_sent`] when it has left. What waits is bounded by that.
+    GrpcSend {
+        /// The callout.
+        id: CalloutId,
+        /// The message, if there is one.
+        message: Option<Bytes>,
+        /// Whether nothing follows.
+        end_of_stream: bool,
+    },
     /// Read on: [`Host::wants_call`] is true again.
     ReadCall(CalloutId),
     /// Stop: what still comes is not wanted. The connection of an answer that has not come is to be given up.
@@ -44,8 +65,8 @@ pub(crate) struct Callouts {
 
 struct Open {
     kind: CalloutKind,
-    timeout: Duration,
-    deadline: Instant,
+    /// How long it may take, and when that is over. Streams go on for as long as they want.
+    time: Option<(Duration, Instant)>,
 }
 
 // === impl Callouts ===
@@ -56,23 +77,26 @@ impl Callouts {
     }
 
     /// Notes a callout that begins, and when it has to be over.
-    fn begin(&mut self, id: CalloutId, kind: CalloutKind, timeout: Duration) {
-        let now = Instant::now();
-        // No clock goes on for so long, so a time beyond it is as good as none.
-        let deadline = now.checked_add(timeout).unwrap_or(now + FOREVER);
-        self.deadlines.insert((deadline, id));
-        let open = Open {
-            kind,
-            timeout,
-            deadline,
-        };
-        self.open.insert(id, open);
+    fn begin(&mut self, id: CalloutId, kind: CalloutKind, timeout: Option<Duration>) {
+        // A time beyond what a clock can tell is as good as none.
+        let time = timeout.and_then(|timeout| Some((timeout, Instant::now().checked_add(timeout)?)));
+        if let Some((_, deadline)) = time {
+            self.deadlines.insert((deadline, id));
+        }
+        self.open.insert(id, Open { kind, time });
+    }
+
+    /// Whether more may come for a callout.
+    fn is_open(&self, id: CalloutId) -> bool {
+        self.open.contains_key(&id)
     }
 
     /// Nothing more comes for a callout. Returns it if it was open.
     fn end(&mut self, id: CalloutId) -> Option<Open> {
         let open = self.open.remove(&id)?;
-        self.deadlines.remove(&(open.deadline, id));
+        if let Some((_, deadline)) = open.time {
+            self.deadlines.remove(&(deadline, id));
+        }
         Some(open)
     }
 
@@ -88,18 +112,20 @@ impl Callouts {
     }
 }
 
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
 // === impl Command ===
 
 impl Command {
     fn begins(&self, callout: CalloutId) -> bool {
-        matches!(self, Self::HttpCall { id, .. } if *id == callout)
+        matches!(self, Self::HttpCall { id, .. } | Self::GrpcCall { id, .. } if *id == callout)
     }
 
     fn callout(&self) -> CalloutId {
         match self {
-            Self::HttpCall { id, .. } | Self::ReadCall(id) | Self::CancelCall(id) => *id,
+            Self::HttpCall { id, .. }
+            | Self::GrpcCall { id, .. }
+            | Self::GrpcSend { id, .. }
+            | Self::ReadCall(id)
+            | Self::CancelCall(id) => *id,
         }
     }
 }
@@ -132,10 +158,13 @@ impl Host {
     /// Whether more of the answer to a callout is wanted. While it is not, the driver should not read, so that the peer is slowed
     /// down; [`Command::ReadCall`] says when to go on.
     pub fn wants_call(&mut self, id: CalloutId) -> bool {
-        let open = self.callouts.open.contains_key(&id);
-        open && self
-            .callout_state(id)
-            .is_some_and(|state| state.http.calls.wants(id.callout))
+        let Some(kind) = self.callouts.open.get(&id).map(|open| open.kind) else {
+            return false;
+        };
+        self.callout_state(id).is_some_and(|state| match kind {
+            CalloutKind::Http => state.http.calls.wants(id.callout),
+            CalloutKind::GrpcCall | CalloutKind::GrpcStream => state.grpc.wants(id.callout),
+        })
     }
 
     /// The number of callouts whose answers have not come.
@@ -157,7 +186,7 @@ impl Host {
                     return;
                 };
                 let timeout = request.timeout.unwrap_or(default);
-                self.callouts.begin(id, CalloutKind::Http, timeout);
+                self.callouts.begin(id, CalloutKind::Http, Some(timeout));
                 self.callouts
                     .commands
                     .push_back(Command::HttpCall { id, request });
@@ -166,11 +195,17 @@ impl Host {
                 self.callouts.cancel(id);
             }
             CallEffect::Resume { .. } => {
-                self.deliver_http_call(id);
-                if self.callouts.current != Some(id) && self.wants_call(id) {
-                    self.callouts.commands.push_back(Command::ReadCall(id));
+                if !self.deliver_http_call(id) {
+                    self.read_on(id);
                 }
             }
+        }
+    }
+
+    /// Wakes the driver of a callout if more is wanted, unless it is the one that is calling.
+    fn read_on(&mut self, id: CalloutId) {
+        if self.callouts.current != Some(id) && self.wants_call(id) {
+            self.callouts.commands.push_back(Command::ReadCall(id));
         }
     }
 
@@ -186,11 +221,14 @@ impl Host {
             let Some(open) = self.callouts.cancel(id) else {
                 return;
             };
-            let reason = format!("no answer within {} ms", open.timeout.as_millis());
+            let timeout = open.time.map_or(Duration::ZERO, |(timeout, _)| timeout);
+            let reason = format!("no answer within {} ms", timeout.as_millis());
             match open.kind {
                 CalloutKind::Http => self.http_call_event(id, CallEvent::Failed(reason)),
-                // None of gRPC has been begun here.
-                CalloutKind::GrpcCall | CalloutKind::GrpcStream => {}
+                CalloutKind::GrpcCall | CalloutKind::GrpcStream => {
+                    let failure = wasi_grpc::Event::failure(code::DEADLINE_EXCEEDED, reason);
+                    self.grpc_event(id, failure);
+                }
             }
         }
     }
@@ -210,33 +248,25 @@ impl Host {
     }
 
     /// Tells a plugin what has come for an HTTP callout. What is to be told after that waits until the effects of this callback have
-    /// been carried out.
-    fn deliver_http_call(&mut self, id: CalloutId) {
+    /// been carried out. Returns whether there was anything.
+    fn deliver_http_call(&mut self, id: CalloutId) -> bool {
         let Some(state) = self.callout_state(id) else {
-            return;
+            return false;
         };
         let Some(delivery) = state.http.calls.next_delivery(&mut state.common, id.callout) else {
-            return;
+            return false;
         };
         let (plugin_id, part) = (delivery.plugin_id, delivery.part);
         let instance = (id.vm, id.generation);
         let returned = self.call_plugin(instance, plugin_id, part.callback(), |callbacks, store| {
             callbacks.http_calls.answer(store, plugin_id, id.callout, part)
         });
-        let Some(returned) = returned else { return };
+        let Some(returned) = returned else { return true };
         let Some(state) = self.callout_state(id) else {
-            return;
+            return true;
         };
         if !state.http.calls.answered(&mut state.common, id.callout, returned) {
-            let plugin = state.common.contexts.plugin(plugin_id);
-            let name = plugin.map_or("", |plugin| plugin.settings.name.as_str());
-            let callback = part.callback();
-            tracing::warn!(
-                plugin = name,
-                callback,
-                ?returned,
-                "an action that is not legal here closes the callout"
-            );
+            illegal(&state.common, plugin_id, part.callback(), returned);
         }
         if state.has_effects() {
             self.collect_effects(id.vm);
@@ -248,6 +278,7 @@ impl Host {
                 callout_id: id.callout,
             })),
         });
+        true
     }
 
     fn callout_state(&mut self, id: CalloutId) -> Option<&mut State> {
@@ -266,4 +297,17 @@ impl Host {
             .filter(|slot| slot.generation == id.generation)?;
         Some(slot.instance.as_ref()?.callout_time())
     }
+}
+
+/// Says in the log that a plugin returned what it must not.
+#[cold]
+fn illegal(common: &Common, plugin_id: u32, callback: &str, returned: Returned) {
+    let plugin = common.contexts.plugin(plugin_id);
+    let name = plugin.map_or("", |plugin| plugin.settings.name.as_str());
+    tracing::warn!(
+        plugin = name,
+        callback,
+        ?returned,
+        "an action that is not legal here closes the callout"
+    );
 }

@@ -186,7 +186,8 @@ pub(crate) fn linker(abi: Abi, module: &Module, allowed: Option<&BTreeSet<String
         .and_then(|()| proxywasm_wasi::stub_unknown_imports(&mut linker, module))
         .and_then(|()| match abi {
             Abi::Component => Ok(()),
-            Abi::Legacy(_) => proxywasm_legacy::refuse_unoffered_imports(&mut linker, module),
+            Abi::Legacy(_) => proxywasm_legacy::link_older_types(&mut linker, module)
+                .and_then(|()| proxywasm_legacy::refuse_unoffered_imports(&mut linker, module)),
         })
         .and_then(|()| match allowed {
             Some(allowed) => refuse_all_but(allowed, &mut linker, module),
@@ -242,6 +243,7 @@ fn add_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasi_context::add_to_linker(linker)?;
     wasi_ffi::add_to_linker(linker)?;
     wasi_http::add_to_linker(linker)?;
+    wasi_grpc::add_to_linker(linker)?;
     wasi_kvstore::add_to_linker(linker)?;
     wasi_bytestream::add_to_linker(linker)?;
     wasi_log::add_to_linker(linker)?;

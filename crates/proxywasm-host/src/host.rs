@@ -66,6 +66,7 @@ pub(crate) struct QueuedEffect {
 
 pub(crate) enum Effect {
     Http(wasi_http::Effect),
+    Grpc(wasi_grpc::Effect),
     Bytestream(wasi_bytestream::Effect),
     Lifecycle(wasi_context::Effect),
 }
@@ -437,7 +438,8 @@ impl Host {
                     match &mut queued.effect {
                         Effect::Http(effect) => effect.rename_context(old_id, new_id),
                         Effect::Bytestream(effect) => effect.rename_context(old_id, new_id),
-                        Effect::Lifecycle(_) => {}
+                        // Callouts are the plugin's.
+                        Effect::Grpc(_) | Effect::Lifecycle(_) => {}
                     }
                 }
             }
@@ -549,6 +551,10 @@ impl Host {
                 .into_iter()
                 .map(Effect::Http)
                 .for_each(&mut queue);
+        }
+        if state.grpc.has_effects() {
+            let effects = state.grpc.take_effects();
+            effects.into_iter().map(Effect::Grpc).for_each(&mut queue);
         }
         if state.bytestream.has_effects() {
             let effects = state.bytestream.take_effects();

@@ -16,6 +16,7 @@ use wasi_common::guest::MemorySlot;
 use wasi_common::{CallScope, Common, StreamTable};
 use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
 use wasi_ffi::{FfiCallbacks, Functions};
+use wasi_grpc::{Grpc, GrpcCallbacks};
 use wasi_http::{Http, HttpCallCallbacks, HttpCallbacks, Phase};
 use wasi_kvstore::KvStores;
 use wasi_log::{Log, LogCallbacks};
@@ -40,6 +41,7 @@ pub(crate) struct Callbacks {
     pub(crate) lifecycle: Arc<dyn LifecycleCallbacks<State> + Send + Sync>,
     pub(crate) http: Arc<dyn HttpCallbacks<State> + Send + Sync>,
     pub(crate) http_calls: Arc<dyn HttpCallCallbacks<State> + Send + Sync>,
+    pub(crate) grpc: Arc<dyn GrpcCallbacks<State> + Send + Sync>,
     pub(crate) bytestream: Arc<dyn BytestreamCallbacks<State> + Send + Sync>,
     pub(crate) log: Arc<dyn LogCallbacks<State> + Send + Sync>,
     pub(crate) queues: Arc<dyn QueueCallbacks<State> + Send + Sync>,
@@ -84,6 +86,7 @@ impl Instance {
             common: Common::default(),
             lifecycle: Lifecycle::default(),
             http: Http::new(Arc::clone(&services.upstreams)),
+            grpc: Grpc::new(Arc::clone(&services.upstreams)),
             bytestream: Bytestream::default(),
             log: Log::new(Arc::clone(&services.log), config.log_level),
             stores: KvStores::new(Arc::clone(&services.stores)),
@@ -193,6 +196,7 @@ impl Instance {
         if let Some(root) = self.roots.remove(&id) {
             let state = self.state();
             state.http.calls.remove_plugin(&mut state.common, root.plugin_id);
+            state.grpc.remove_plugin(&mut state.common, root.plugin_id);
             state.common.contexts.remove_plugin(root.plugin_id);
             self.state().legacy.remove_plugin(root.plugin_id);
             self.state().stores.remove_plugin(root.plugin_id);
@@ -251,6 +255,7 @@ impl Callbacks {
                     lifecycle: Arc::new(wasi_context::Callbacks::load(&mut *store, instance)?),
                     http: Arc::clone(&http) as _,
                     http_calls: http as _,
+                    grpc: Arc::new(wasi_grpc::Callbacks::load(&mut *store, instance)?),
                     bytestream: Arc::new(wasi_bytestream::Callbacks::load(&mut *store, instance)?),
                     log: Arc::new(wasi_log::Callbacks::load(&mut *store, instance)?),
                     queues: Arc::new(wasi_queue::Callbacks::load(&mut *store, instance)?),
@@ -264,6 +269,7 @@ impl Callbacks {
                     lifecycle: Arc::clone(&callbacks) as _,
                     http: Arc::clone(&callbacks) as _,
                     http_calls: Arc::clone(&callbacks) as _,
+                    grpc: Arc::clone(&callbacks) as _,
                     log: Arc::clone(&callbacks) as _,
                     queues: Arc::clone(&callbacks) as _,
                     timers: Arc::clone(&callbacks) as _,

@@ -88,10 +88,11 @@ pub use services::Services;
 
 pub use wasi_bytestream::{Phase as BytestreamPhase, Side};
 pub use wasi_common::{
-    Allowed, ByteMap, CloseSource, Direction, Limits, LogLevel, MapLimits, Permissions, PropertyPath,
-    PropertySource, PropertyValue, Upstreams,
+    Allowed, ByteMap, CalloutStatus, CloseSource, Direction, Limits, LogLevel, MapLimits, Permissions,
+    PropertyPath, PropertySource, PropertyValue, Upstreams,
 };
 pub use wasi_ffi::{CallContext, CallbackError, FunctionError, FunctionRegistry, RegisterError};
+pub use wasi_grpc::{Event as GrpcEvent, Request as GrpcRequest, code as grpc_code};
 pub use wasi_http::{CallEvent, CallRequest, Part, Phase};
 pub use wasi_kvstore::{InProcessStores, KvBackend, StoreSettings};
 pub use wasi_log::{LogSink, MemorySink, Record, TracingSink};

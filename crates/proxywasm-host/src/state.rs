@@ -10,6 +10,7 @@ use wasi_common::guest::{GuestMemoryView, MemorySlot};
 use wasi_common::{Common, CommonView, LogLevel};
 use wasi_context::{Lifecycle, LifecycleView};
 use wasi_ffi::{FfiView, Functions};
+use wasi_grpc::{Grpc, GrpcView};
 use wasi_http::{Http, HttpView};
 use wasi_kvstore::{InProcessStores, KvStoreView, KvStores};
 use wasi_log::{Log, LogView, TracingSink};
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) common: Common,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) http: Http,
+    pub(crate) grpc: Grpc,
     pub(crate) bytestream: Bytestream,
     pub(crate) log: Log,
     pub(crate) stores: KvStores,
@@ -45,6 +47,7 @@ impl State {
             common: Common::default(),
             lifecycle: Lifecycle::default(),
             http: Http::default(),
+            grpc: Grpc::default(),
             bytestream: Bytestream::default(),
             log: Log::new(Arc::new(TracingSink), LogLevel::Critical),
             stores: KvStores::new(Arc::new(InProcessStores::default())),
@@ -63,6 +66,7 @@ impl State {
     #[inline]
     pub(crate) fn has_effects(&self) -> bool {
         self.http.has_effects()
+            || self.grpc.has_effects()
             || self.lifecycle.has_effects()
             || self.bytestream.has_effects()
             || self.timers.has_changed()
@@ -84,6 +88,12 @@ impl CommonView for State {
 impl LifecycleView for State {
     fn lifecycle(&mut self) -> (&mut Common, &mut Lifecycle) {
         (&mut self.common, &mut self.lifecycle)
+    }
+}
+
+impl GrpcView for State {
+    fn grpc(&mut self) -> (&mut Common, &mut Grpc) {
+        (&mut self.common, &mut self.grpc)
     }
 }
 
@@ -146,6 +156,7 @@ impl LegacyView for State {
         LegacyParts {
             common: &mut self.common,
             http: &mut self.http,
+            grpc: &mut self.grpc,
             bytestream: &mut self.bytestream,
             lifecycle: &mut self.lifecycle,
             log: &mut self.log,

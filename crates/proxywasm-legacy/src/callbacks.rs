@@ -2,6 +2,7 @@
 //! in [`crate::messages`], those of byte streams in [`crate::bytestream`].
 
 use crate::bytestream::Bytestream;
+use crate::grpc_callbacks::Grpc;
 use crate::messages::Message;
 use crate::plugin_callbacks::{ON_FOREIGN_FUNCTION, ON_TICK};
 use crate::queue_callbacks::ON_QUEUE_READY;
@@ -23,6 +24,7 @@ pub struct Callbacks {
     on_log: Optional<u32, ()>,
     on_delete: Optional<u32, ()>,
     on_http_call_response: Optional<(u32, u32, u32, u32, u32), ()>,
+    pub(crate) grpc: Grpc,
     pub(crate) on_queue_ready: Optional<(u32, u32), ()>,
     pub(crate) on_tick: Optional<u32, ()>,
     pub(crate) on_foreign_function: Optional<(u32, u32, u32), ()>,
@@ -88,6 +90,7 @@ impl Callbacks {
             on_log: callback(&mut store, instance, ON_LOG)?,
             on_delete: callback(&mut store, instance, ON_DELETE)?,
             on_http_call_response: callback(&mut store, instance, ON_HTTP_CALL_RESPONSE)?,
+            grpc: Grpc::load(&mut store, instance)?,
             on_queue_ready: callback(&mut store, instance, ON_QUEUE_READY)?,
             on_tick: callback(&mut store, instance, ON_TICK)?,
             on_foreign_function: callback(&mut store, instance, ON_FOREIGN_FUNCTION)?,

@@ -54,6 +54,11 @@ hostcalls! {
     GetProperty = "proxy_get_property",
     GetSharedData = "proxy_get_shared_data",
     GetStatus = "proxy_get_status",
+    GrpcCall = "proxy_grpc_call",
+    GrpcCancel = "proxy_grpc_cancel",
+    GrpcClose = "proxy_grpc_close",
+    GrpcSend = "proxy_grpc_send",
+    GrpcStream = "proxy_grpc_stream",
     HttpCall = "proxy_http_call",
     IncrementMetric = "proxy_increment_metric",
     Log = "proxy_log",
@@ -102,11 +107,6 @@ pub const UNOFFERED: &[Unoffered] = &[
     unoffered("proxy_continue_request", Status::Unimplemented),
     unoffered("proxy_continue_response", Status::Unimplemented),
     unoffered("proxy_get_configuration", Status::Unimplemented),
-    unoffered("proxy_grpc_call", Status::InternalFailure),
-    unoffered("proxy_grpc_cancel", Status::NotFound),
-    unoffered("proxy_grpc_close", Status::NotFound),
-    unoffered("proxy_grpc_send", Status::NotFound),
-    unoffered("proxy_grpc_stream", Status::InternalFailure),
 ];
 
 /// Links what a module imports of [`UNOFFERED`] as functions that refuse, of the type by which the module imports them. Each

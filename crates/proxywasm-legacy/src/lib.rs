@@ -6,9 +6,8 @@
 //! allocator. The meaning of a call is in the cores; where the generations truly differ, cores read
 //! [`AbiPolicy::LEGACY`](wasi_common::AbiPolicy::LEGACY).
 //!
-//! Offered is what plugins of HTTP and TCP streams need: headers, bodies, trailers, properties, configuration, local responses, HTTP
-//! calls, shared data, queues, ticks, metrics, foreign functions, log, time ([`Hostcall`]). What is not offered yet is [`UNOFFERED`]. The
-//! SDK for Rust imports nearly all of the ABI into every plugin, called or not; [`refuse_unoffered_imports`] lets such plugins load.
+//! Offered is all of ABI 0.2.0 and 0.2.1 ([`Hostcall`]), and of 0.1.0 what it shares with them ([`UNOFFERED`] is the rest; a module that
+//! imports it loads with [`refuse_unoffered_imports`]).
 //!
 //! It is not a host: it drives no stream and decides nothing about a plugin that trapped.
 //!
@@ -39,6 +38,7 @@
 //! };
 //! use wasi_context::Lifecycle;
 //! use wasi_ffi::Functions;
+//! use wasi_grpc::Grpc;
 //! use wasi_http::{Http, HttpCallbacks};
 //! use wasi_kvstore::{InProcessStores, KvStores};
 //! use wasi_log::{Log, TracingSink};
@@ -51,6 +51,7 @@
 //!     memory: MemorySlot,
 //!     common: Common,
 //!     http: Http,
+//!     grpc: Grpc,
 //!     bytestream: Bytestream,
 //!     lifecycle: Lifecycle,
 //!     log: Log,
@@ -79,6 +80,7 @@
 //!         LegacyParts {
 //!             common: &mut self.common,
 //!             http: &mut self.http,
+//!             grpc: &mut self.grpc,
 //!             bytestream: &mut self.bytestream,
 //!             lifecycle: &mut self.lifecycle,
 //!             log: &mut self.log,
@@ -117,6 +119,7 @@
 //!     memory: MemorySlot::default(),
 //!     common: Common::default(),
 //!     http: Http::default(),
+//!     grpc: Grpc::default(),
 //!     bytestream: Bytestream::default(),
 //!     lifecycle: Lifecycle::default(),
 //!     log: Log::new(Arc::new(TracingSink), LogLevel::Info),
@@ -153,6 +156,8 @@
 mod actions;
 mod bytestream;
 mod callbacks;
+mod grpc_callbacks;
+mod grpc_service;
 mod hostcall;
 mod hostcalls;
 mod memory;
@@ -167,7 +172,7 @@ mod view;
 
 pub use callbacks::{Callbacks, LoadError};
 pub use hostcall::{Hostcall, MODULE, Support, UNOFFERED, Unoffered, refuse_unoffered_imports, support};
-pub use hostcalls::{AbortError, add_to_linker};
+pub use hostcalls::{AbortError, add_to_linker, link_older_types};
 pub use start::initialize;
 pub use status::{Status, translate};
 pub use version::{AbiVersion, AbsentHeader, Differences};

@@ -42,6 +42,13 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
         // A queue that is full, too large an item, a queue out of reach: what the SDK for Rust does not trap on comes nearest.
         (H::EnqueueSharedQueue | H::ResolveSharedQueue, Core::Unavailable) => Status::NotFound,
         (H::DequeueSharedQueue, Core::Unavailable) => Status::Empty,
+        // The SDK for Rust traps on all but these.
+        (H::GrpcCall | H::GrpcStream, Core::NotFound | Core::BadArgument | Core::BufferTooSmall) => {
+            Status::ParseFailure
+        }
+        (H::GrpcCall | H::GrpcStream, _) => Status::InternalFailure,
+        (H::GrpcSend, _) => Status::BadArgument,
+        (H::GrpcCancel | H::GrpcClose, _) => Status::NotFound,
         (_, Core::InternalFailure | Core::Unavailable) => Status::InternalFailure,
         (_, Core::CasMismatch) => Status::CasMismatch,
         (_, Core::Unimplemented) => Status::Unimplemented,
@@ -111,6 +118,11 @@ mod tests {
             (H::EnqueueSharedQueue, &[Status::NotFound]),
             (H::DequeueSharedQueue, &[Status::NotFound, Status::Empty]),
             (H::HttpCall, &[Status::BadArgument, Status::InternalFailure]),
+            (H::GrpcCall, &[Status::ParseFailure, Status::InternalFailure]),
+            (H::GrpcStream, &[Status::ParseFailure, Status::InternalFailure]),
+            (H::GrpcSend, &[Status::BadArgument, Status::NotFound]),
+            (H::GrpcCancel, &[Status::NotFound]),
+            (H::GrpcClose, &[Status::NotFound]),
             (H::GetMetric, &[Status::NotFound, Status::BadArgument]),
             (H::IncrementMetric, &[Status::NotFound, Status::BadArgument]),
             (H::RecordMetric, &[Status::NotFound]),
@@ -143,7 +155,14 @@ mod tests {
             (Core::CasMismatch, Status::CasMismatch),
             (Core::Unimplemented, Status::Unimplemented),
         ];
-        for hostcall in H::ALL {
+        let of_grpc = [
+            H::GrpcCall,
+            H::GrpcStream,
+            H::GrpcSend,
+            H::GrpcCancel,
+            H::GrpcClose,
+        ];
+        for hostcall in H::ALL.iter().filter(|hostcall| !of_grpc.contains(hostcall)) {
             for (core, status) in table {
                 let of_queue = QUEUES.iter().any(|(queue, _)| queue == hostcall);
                 if (*hostcall, core) == (H::HttpCall, Core::NotFound) || of_queue && core == Core::Unavailable

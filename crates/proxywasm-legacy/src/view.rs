@@ -6,6 +6,7 @@ use wasi_bytestream::Bytestream;
 use wasi_common::{Common, CommonView};
 use wasi_context::Lifecycle;
 use wasi_ffi::Functions;
+use wasi_grpc::Grpc;
 use wasi_http::Http;
 use wasi_kvstore::KvStores;
 use wasi_log::Log;
@@ -30,6 +31,8 @@ pub struct LegacyParts<'a> {
     pub common: &'a mut Common,
     /// The state of wasi-http.
     pub http: &'a mut Http,
+    /// The state of wasi-grpc.
+    pub grpc: &'a mut Grpc,
     /// The state of wasi-bytestream.
     pub bytestream: &'a mut Bytestream,
     /// The state of wasi-context.

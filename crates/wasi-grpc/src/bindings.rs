@@ -375,7 +375,8 @@ pub mod wasi_grpc {
         ///
         /// Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (an empty service or method name, a block that
         /// is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy forbids the upstream);
-        /// `invalid_memory_access`; `unavailable` (no connection, too many callouts).
+        /// `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
+        /// callouts, or more bytes than the host takes).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
         ///
@@ -418,7 +419,8 @@ pub mod wasi_grpc {
         ///
         /// Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (an empty service or method name, a block that
         /// is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy forbids the upstream);
-        /// `invalid_memory_access`; `unavailable` (no connection, too many callouts).
+        /// `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
+        /// callouts, or more bytes than the host takes).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
         ///

@@ -224,9 +224,9 @@ impl Grpc {
         message: Option<Bytes>,
         timeout: Option<Duration>,
     ) -> Result<u32, Status> {
+        let path = target.path()?;
         let settings = common.current_settings().ok_or(Status::InvalidOperation)?;
         let limits = settings.limits;
-        let path = target.path()?;
         let metadata = target.checked_metadata(limits.map)?;
         if !self.upstreams.has(target.upstream) {
             return Err(Status::NotFound);

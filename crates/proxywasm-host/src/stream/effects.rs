@@ -39,6 +39,7 @@ impl Host {
                     self.reset(context.stream, ResetReason::Closed);
                 }
             }
+            Effect::Grpc(effect) => self.apply_grpc(vm, generation, effect),
             Effect::Bytestream(wasi_bytestream::Effect::Resume { context_id, side }) => {
                 if let Some(context) = self.context(vm, generation, context_id) {
                     self.resume(At::of(context, side.direction()));

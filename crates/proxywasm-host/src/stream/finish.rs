@@ -54,7 +54,11 @@ impl Host {
     /// The time at which [`Host::handle_deadline`] is to be called, if at any.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deferred = self.deferred.iter().map(|deferred| deferred.until);
-        let others = [self.callouts.next_deadline(), self.timers.next_due(), self.next_background()];
+        let others = [
+            self.callouts.next_deadline(),
+            self.timers.next_due(),
+            self.next_background(),
+        ];
         deferred.chain(others.into_iter().flatten()).min()
     }
 

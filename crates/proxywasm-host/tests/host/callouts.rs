@@ -107,7 +107,7 @@ impl Guest {
             (global $id (mut i32) (i32.const 0))
             {}{}{}{}{}{}{}
             (func (export "proxy_abi_version_2021_04"))
-            {HELPERS}
+            {LOGGING} {HELPERS}
             (func (export "proxy_on_plugin_start") (param $plugin i32) (param i32) (result i32) {} (i32.const 1))
             (func (export "proxy_on_http_request_headers") (param $ctx i32) (param i32 i32) (result i32) {})
             {callbacks})"#,
@@ -130,7 +130,7 @@ impl Guest {
 }
 
 /// Bytes in memory, and an iovec of them.
-fn block(iovec: usize, at: usize, bytes: &[u8]) -> String {
+pub(crate) fn block(iovec: usize, at: usize, bytes: &[u8]) -> String {
     let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("\\{byte:02x}")).collect() };
     let place = [(at as u32).to_le_bytes(), (bytes.len() as u32).to_le_bytes()].concat();
     format!(
@@ -165,10 +165,8 @@ const IMPORTS: &str = r#"
     (import "wasi-http" "get_callout_status" (func $get_status (param i32 i32 i32 i32 i32) (result i32)))
 "#;
 
-/// 80: an id that is returned, 84: a size, 88: a code; 96: the iovec of a log line at 128; 104: an iovec of 1 KiB at 2048; from 8192 on
-/// the streams of callouts.
-const HELPERS: &str = r#"
-    (data (i32.const 104) "\00\08\00\00\00\04\00\00")
+/// Text for the log: `$print` takes its end, and it begins at 128; `$say` logs a number behind `=`. 96 is the iovec of a line.
+pub(crate) const LOGGING: &str = r#"
     (func $digits (param $at i32) (param $value i32) (result i32)
         (if (i32.ge_u (local.get $value) (i32.const 10))
             (then (local.set $at (call $digits (local.get $at) (i32.div_u (local.get $value) (i32.const 10))))))
@@ -182,6 +180,12 @@ const HELPERS: &str = r#"
         (drop (call $log (i32.const 2) (i32.const 96) (i32.const 1))))
     (func $say (param $number i32)
         (call $print (call $digits (call $char (i32.const 128) (i32.const 61)) (local.get $number))))
+"#;
+
+/// 80: an id that is returned, 84: a size, 88: a code; 104: an iovec of 1 KiB at 2048; from 8192 on
+/// the streams of callouts.
+const HELPERS: &str = r#"
+    (data (i32.const 104) "\00\08\00\00\00\04\00\00")
     (func $whole (param $id i32) (param $a i32) (param $b i32) (param $c i32) (local $at i32)
         (local.set $at (call $char (call $digits (call $char (i32.const 128) (i32.const 82)) (local.get $id)) (i32.const 58)))
         (local.set $at (call $char (call $digits (local.get $at) (local.get $a)) (i32.const 44)))
@@ -306,6 +310,7 @@ impl Driver {
                 }
                 Command::CancelCall(id) => format!("x{}", self.number(id)),
                 Command::ReadCall(id) => format!("r{}", self.number(id)),
+                other => panic!("{other:?}"),
             });
         }
         while self.bench.host.next_ready().is_some() {}

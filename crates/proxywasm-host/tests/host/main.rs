@@ -10,6 +10,7 @@ mod chains;
 mod common;
 mod failures;
 mod functions;
+mod grpc;
 mod hostcalls;
 mod legacy;
 mod lifecycle;

@@ -2,6 +2,7 @@
 
 mod buffers;
 mod functions;
+mod grpc;
 mod http_call;
 mod log_and_time;
 mod maps;
@@ -13,6 +14,7 @@ mod shared_data;
 mod stream;
 mod ticks;
 
+pub use grpc::link_older_types;
 pub use misc::AbortError;
 
 use crate::hostcall::{Hostcall, MODULE};
@@ -32,6 +34,7 @@ pub fn add_to_linker<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtim
     add_buffers_and_properties(linker)?;
     add_streams(linker)?;
     add_calls(linker)?;
+    grpc::add(linker)?;
     shared_data::add(linker)?;
     queues::add(linker)?;
     ticks::add(linker)?;

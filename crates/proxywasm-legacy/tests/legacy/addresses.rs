@@ -3,6 +3,8 @@
 use crate::support::{END, Guest, HOSTCALLS, passing_on};
 
 const INVALID_MEMORY_ACCESS: u32 = 6;
+/// A gRPC stream that is open.
+const STREAM: u32 = 1;
 
 /// What an address argument stands for.
 #[derive(Clone, Copy)]
@@ -78,6 +80,24 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
         &[(0, Result(4)), (1, Result(4)), (2, Result(4))],
     ),
     (
+        "proxy_grpc_call",
+        &[64, 1, 64, 1, 64, 1, 0, 4, 64, 1, 0, 16],
+        &[
+            (0, Span),
+            (2, Span),
+            (4, Span),
+            (6, Span),
+            (8, Span),
+            (11, Result(4)),
+        ],
+    ),
+    ("proxy_grpc_send", &[STREAM, 64, 1, 0], &[(1, Span)]),
+    (
+        "proxy_grpc_stream",
+        &[64, 1, 64, 1, 64, 1, 0, 4, 16],
+        &[(0, Span), (2, Span), (4, Span), (6, Span), (8, Result(4))],
+    ),
+    (
         "proxy_http_call",
         &[64, 1, 128, 61, 64, 1, 0, 4, 0, 16],
         &[(0, Span), (2, Span), (4, Span), (6, Span), (9, Result(4))],
@@ -126,6 +146,9 @@ fn guest() -> Guest {
     assert_eq!(guest.number(16), 4, "the metric of the table");
     assert_eq!(guest.call("proxy_register_shared_queue", &[64, 1, 16]), 0);
     assert_eq!(guest.number(16), 1, "the queue of the table");
+    let open_stream = &[64, 1, 64, 1, 64, 1, 0, 4, 16];
+    assert_eq!(guest.call("proxy_grpc_stream", open_stream), 0);
+    assert_eq!(guest.number(16), STREAM, "the gRPC stream of the table");
     assert_eq!(guest.call("proxy_enqueue_shared_queue", &[1, 64, 1]), 0);
     guest
 }
@@ -136,6 +159,8 @@ fn the_table_is_complete() {
         "proxy_close_stream",
         "proxy_continue_stream",
         "proxy_done",
+        "proxy_grpc_cancel",
+        "proxy_grpc_close",
         "proxy_set_effective_context",
         "proxy_set_tick_period_milliseconds",
     ];

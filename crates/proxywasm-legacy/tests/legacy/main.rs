@@ -7,6 +7,7 @@ mod buffers;
 mod bytestreams;
 mod callbacks;
 mod functions;
+mod grpc;
 mod http_call;
 mod log_and_time;
 mod maps;

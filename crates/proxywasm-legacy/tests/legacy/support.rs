@@ -14,6 +14,7 @@ use wasi_common::{
 };
 use wasi_context::Lifecycle;
 use wasi_ffi::{CallContext, FunctionError, FunctionRegistry, Functions};
+use wasi_grpc::Grpc;
 use wasi_http::{Http, HttpCallbacks, Phase};
 use wasi_kvstore::{InProcessStores, KvStores, StoreSettings};
 use wasi_log::{Log, LogSink, LogView, MemorySink};
@@ -43,6 +44,11 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_get_property", 4),
     ("proxy_get_shared_data", 5),
     ("proxy_get_status", 3),
+    ("proxy_grpc_call", 12),
+    ("proxy_grpc_cancel", 1),
+    ("proxy_grpc_close", 1),
+    ("proxy_grpc_send", 4),
+    ("proxy_grpc_stream", 9),
     ("proxy_http_call", 10),
     ("proxy_log", 3),
     ("proxy_register_shared_queue", 3),
@@ -72,6 +78,7 @@ pub(crate) struct State {
     memory: MemorySlot,
     pub(crate) common: Common,
     pub(crate) http: Http,
+    pub(crate) grpc: Grpc,
     pub(crate) bytestream: Bytestream,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) log: Log,
@@ -114,6 +121,7 @@ impl LegacyView for State {
         LegacyParts {
             common: &mut self.common,
             http: &mut self.http,
+            grpc: &mut self.grpc,
             bytestream: &mut self.bytestream,
             lifecycle: &mut self.lifecycle,
             log: &mut self.log,
@@ -146,6 +154,9 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
     let mut linker = Linker::new(&engine);
     proxywasm_legacy::add_to_linker(&mut linker)?;
     proxywasm_wasi::add_to_linker(&mut linker)?;
+    linker.allow_shadowing(true);
+    proxywasm_legacy::link_older_types(&mut linker, &module)?;
+    linker.allow_shadowing(false);
     proxywasm_legacy::refuse_unoffered_imports(&mut linker, &module)?;
     let sink = Arc::new(MemorySink::default());
     let queues = InProcessQueues::new(QueueSettings {
@@ -158,6 +169,7 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
         common: Common::default(),
         bytestream: Bytestream::default(),
         http: Http::new(Arc::new(BTreeSet::from(["x".to_owned()]))),
+        grpc: Grpc::new(Arc::new(BTreeSet::from(["x".to_owned()]))),
         lifecycle: Lifecycle::default(),
         log: Log::new(Arc::clone(&sink) as Arc<dyn LogSink>, LogLevel::Debug),
         stores: KvStores::new(Arc::new(InProcessStores::new(StoreSettings {
