@@ -680,7 +680,8 @@ proxywasm_status_t proxywasm_http_close_http_response(proxywasm_context_id_t con
  *
  * Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (headers without `:method`, `:path` or
  * `:authority`, a block that is not a packed map); `not_allowed` (the policy forbids the upstream);
- * `invalid_memory_access`; `unavailable` (no connection, too many callouts).
+ * `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
+ * callouts, or more bytes than the host takes).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-http page on calls.
  *
@@ -933,7 +934,8 @@ proxywasm_action_t proxy_on_http_call_response_trailers(proxywasm_callout_id_t c
  *
  * Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (an empty service or method name, a block that
  * is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy forbids the upstream);
- * `invalid_memory_access`; `unavailable` (no connection, too many callouts).
+ * `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
+ * callouts, or more bytes than the host takes).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
  *
@@ -971,7 +973,8 @@ proxywasm_status_t proxywasm_grpc_close_grpc_call(proxywasm_callout_id_t callout
  *
  * Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (an empty service or method name, a block that
  * is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy forbids the upstream);
- * `invalid_memory_access`; `unavailable` (no connection, too many callouts).
+ * `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
+ * callouts, or more bytes than the host takes).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
  *
@@ -1185,8 +1188,8 @@ typedef uint32_t proxywasm_cas_t;
  * Opens a store that plugins of the same VM id share. Opening a store again returns a handle of its own.
  *
  * Statuses: `ok`; `not_found` (no such store, and it is not to be created); `bad_argument` (an empty name);
- * `not_allowed` (the policy forbids the store); `invalid_memory_access`; `unavailable` (too many stores or
- * handles, or the store cannot be reached).
+ * `not_allowed` (the policy forbids the store); `invalid_operation` (no callback of a plugin is running);
+ * `invalid_memory_access`; `unavailable` (too many stores or handles, or the store cannot be reached).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-kvstore page.
  *

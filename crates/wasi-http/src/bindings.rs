@@ -589,7 +589,8 @@ pub mod wasi_http {
         ///
         /// Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (headers without `:method`, `:path` or
         /// `:authority`, a block that is not a packed map); `not_allowed` (the policy forbids the upstream);
-        /// `invalid_memory_access`; `unavailable` (no connection, too many callouts).
+        /// `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
+        /// callouts, or more bytes than the host takes).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-http page on calls.
         ///

@@ -238,8 +238,8 @@ pub mod wasi_kvstore {
         /// Opens a store that plugins of the same VM id share. Opening a store again returns a handle of its own.
         ///
         /// Statuses: `ok`; `not_found` (no such store, and it is not to be created); `bad_argument` (an empty name);
-        /// `not_allowed` (the policy forbids the store); `invalid_memory_access`; `unavailable` (too many stores or
-        /// handles, or the store cannot be reached).
+        /// `not_allowed` (the policy forbids the store); `invalid_operation` (no callback of a plugin is running);
+        /// `invalid_memory_access`; `unavailable` (too many stores or handles, or the store cannot be reached).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-kvstore page.
         ///

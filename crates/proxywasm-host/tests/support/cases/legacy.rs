@@ -1,0 +1,376 @@
+//! The functions of Proxy-Wasm ABI 0.2.1: what each stands for, and what it can answer.
+
+use crate::catalogue::Legacy;
+
+/// All functions of the older ABI that have an equivalent here, and those that have none.
+pub(crate) fn functions() -> &'static [Legacy] {
+    FUNCTIONS
+}
+
+const fn legacy(
+    name: &'static str,
+    signature: &'static str,
+    stands_for: &'static [&'static str],
+    statuses: &'static [&'static str],
+) -> Legacy {
+    Legacy {
+        name,
+        signature,
+        stands_for,
+        statuses,
+    }
+}
+
+const FUNCTIONS: &[Legacy] = &[
+    legacy(
+        "proxy_log",
+        "iii->i",
+        &["log"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_log_level",
+        "i->i",
+        &["get_log_level"],
+        &["ok", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_buffer_bytes",
+        "iiiii->i",
+        &["get_buffer"],
+        &["ok", "not_found", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_buffer_status",
+        "iii->i",
+        &["get_buffer"],
+        &["ok", "not_found", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_set_buffer_bytes",
+        "iiiii->i",
+        &["set_buffer"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_header_map_pairs",
+        "iii->i",
+        &["get_map_values"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_header_map_size",
+        "ii->i",
+        &["get_map_values"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_header_map_value",
+        "iiiii->i",
+        &["get_map_values"],
+        &["ok", "not_found", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_set_header_map_pairs",
+        "iii->i",
+        &["set_map_values"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_add_header_map_value",
+        "iiiii->i",
+        &["set_map_values"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_replace_header_map_value",
+        "iiiii->i",
+        &["set_map_values"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_remove_header_map_value",
+        "iii->i",
+        &["set_map_values"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_property",
+        "iiii->i",
+        &["get_property"],
+        &["ok", "not_found", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_set_property",
+        "iiii->i",
+        &["set_property"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_send_local_response",
+        "iiiiiiii->i",
+        &["send_http_response"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_continue_stream",
+        "i->i",
+        &[
+            "resume_http_request",
+            "resume_http_response",
+            "resume_downstream",
+            "resume_upstream",
+        ],
+        &["ok", "bad_argument"],
+    ),
+    legacy(
+        "proxy_close_stream",
+        "i->i",
+        &[
+            "close_http_request",
+            "close_http_response",
+            "close_downstream",
+            "close_upstream",
+        ],
+        &["ok", "bad_argument"],
+    ),
+    legacy(
+        "proxy_http_call",
+        "iiiiiiiiii->i",
+        &["dispatch_http_call"],
+        &["ok", "bad_argument", "invalid_memory_access", "internal_failure"],
+    ),
+    legacy(
+        "proxy_grpc_call",
+        "iiiiiiiiiiii->i",
+        &["dispatch_grpc_call"],
+        &["ok", "parse_failure", "invalid_memory_access", "internal_failure"],
+    ),
+    legacy(
+        "proxy_grpc_stream",
+        "iiiiiiiii->i",
+        &["open_grpc_stream"],
+        &["ok", "parse_failure", "invalid_memory_access", "internal_failure"],
+    ),
+    legacy(
+        "proxy_grpc_send",
+        "iiii->i",
+        &["send_grpc_stream_message"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_grpc_cancel",
+        "i->i",
+        &["close_grpc_call", "close_grpc_stream"],
+        &["ok", "not_found"],
+    ),
+    legacy(
+        "proxy_grpc_close",
+        "i->i",
+        &["close_grpc_call", "close_grpc_stream"],
+        &["ok", "not_found"],
+    ),
+    legacy(
+        "proxy_get_status",
+        "iii->i",
+        &["grpc.get_callout_status", "http.get_callout_status"],
+        &["ok", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_shared_data",
+        "iiiii->i",
+        &["get_shared_kvstore_key_values"],
+        &["ok", "not_found", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_set_shared_data",
+        "iiiii->i",
+        &["set_shared_kvstore_key_values"],
+        &["ok", "cas_mismatch", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_register_shared_queue",
+        "iii->i",
+        &["open_shared_queue"],
+        &["ok", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_resolve_shared_queue",
+        "iiiii->i",
+        &["open_shared_queue"],
+        &["ok", "not_found", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_enqueue_shared_queue",
+        "iii->i",
+        &["enqueue_shared_queue_item"],
+        &["ok", "not_found", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_dequeue_shared_queue",
+        "iii->i",
+        &["dequeue_shared_queue_item"],
+        &["ok", "not_found", "empty", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_set_tick_period_milliseconds",
+        "i->i",
+        &["create_timer", "delete_timer"],
+        &["ok"],
+    ),
+    legacy(
+        "proxy_define_metric",
+        "iiii->i",
+        &["create_metric"],
+        &["ok", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_increment_metric",
+        "iI->i",
+        &["increment_metric_value"],
+        &["ok", "not_found", "bad_argument"],
+    ),
+    legacy(
+        "proxy_record_metric",
+        "iI->i",
+        &["set_metric_value"],
+        &["ok", "not_found"],
+    ),
+    legacy(
+        "proxy_get_metric",
+        "ii->i",
+        &["get_metric_value"],
+        &["ok", "not_found", "bad_argument", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_call_foreign_function",
+        "iiiiii->i",
+        &[
+            "call_custom_function",
+            "get_custom_function_results",
+            "resolve_custom_function",
+        ],
+        &[
+            "ok",
+            "not_found",
+            "bad_argument",
+            "invalid_memory_access",
+            "internal_failure",
+        ],
+    ),
+    legacy(
+        "proxy_set_effective_context",
+        "i->i",
+        &[],
+        &["ok", "bad_argument"],
+    ),
+    legacy("proxy_done", "->i", &["plugin_shutdown"], &["ok", "not_found"]),
+    legacy(
+        "proxy_get_current_time_nanoseconds",
+        "i->i",
+        &[],
+        &["ok", "invalid_memory_access"],
+    ),
+    legacy("proxy_on_context_create", "ii", &["on_context_create"], &[]),
+    legacy("proxy_on_vm_start", "ii->i", &["on_plugin_start"], &[]),
+    legacy("proxy_on_configure", "ii->i", &["on_plugin_start"], &[]),
+    legacy(
+        "proxy_on_done",
+        "i->i",
+        &["on_plugin_shutdown", "on_context_finalize"],
+        &[],
+    ),
+    legacy("proxy_on_log", "i", &["on_context_finalize"], &[]),
+    legacy("proxy_on_delete", "i", &["on_context_finalize"], &[]),
+    legacy("proxy_on_tick", "i", &["on_timer_ready"], &[]),
+    legacy("proxy_on_new_connection", "i->i", &["on_new_connection"], &[]),
+    legacy("proxy_on_downstream_data", "iii->i", &["on_downstream_data"], &[]),
+    legacy("proxy_on_upstream_data", "iii->i", &["on_upstream_data"], &[]),
+    legacy(
+        "proxy_on_downstream_connection_close",
+        "ii",
+        &["on_downstream_close"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_upstream_connection_close",
+        "ii",
+        &["on_upstream_close"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_request_headers",
+        "iii->i",
+        &["on_http_request_headers"],
+        &[],
+    ),
+    legacy("proxy_on_request_body", "iii->i", &["on_http_request_body"], &[]),
+    legacy(
+        "proxy_on_request_trailers",
+        "ii->i",
+        &["on_http_request_trailers"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_request_metadata",
+        "ii->i",
+        &["on_http_request_metadata"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_response_headers",
+        "iii->i",
+        &["on_http_response_headers"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_response_body",
+        "iii->i",
+        &["on_http_response_body"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_response_trailers",
+        "ii->i",
+        &["on_http_response_trailers"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_response_metadata",
+        "ii->i",
+        &["on_http_response_metadata"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_http_call_response",
+        "iiiii",
+        &["on_http_call_response"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_grpc_receive_initial_metadata",
+        "iii",
+        &["on_grpc_stream_response_header_metadata"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_grpc_receive",
+        "iii",
+        &["on_grpc_call_response", "on_grpc_stream_response_message"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_grpc_receive_trailing_metadata",
+        "iii",
+        &["on_grpc_stream_response_trailer_metadata"],
+        &[],
+    ),
+    legacy(
+        "proxy_on_grpc_close",
+        "iii",
+        &["on_grpc_call_response", "on_grpc_stream_close"],
+        &[],
+    ),
+    legacy("proxy_on_queue_ready", "ii", &["on_shared_queue_ready"], &[]),
+    legacy("proxy_on_foreign_function", "iii", &["on_custom_callback"], &[]),
+];
