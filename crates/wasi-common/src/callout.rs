@@ -6,7 +6,7 @@
 use crate::buffer::Buffer;
 use crate::handle::HandleTable;
 use crate::map::ByteMap;
-use crate::{BufferType, MapType, Status};
+use crate::{Action, BufferType, MapType, Status};
 use bytes::Bytes;
 
 /// The callouts of one instance.
@@ -47,6 +47,21 @@ pub struct CalloutStatus {
     pub code: u32,
     /// The reason, or the message that came with the status.
     pub message: Bytes,
+}
+
+/// Whether the next callback of a callout can be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CalloutFlow {
+    /// It can.
+    #[default]
+    Open,
+    /// One is running.
+    Calling {
+        /// Whether it has asked to go on, which cancels the pause that it may return.
+        resumed: bool,
+    },
+    /// The plugin has paused the callout.
+    Held,
 }
 
 /// What a custom callback that is running was called with.
@@ -127,6 +142,33 @@ impl CalloutTable {
     }
 }
 
+// === impl CalloutFlow ===
+
+impl CalloutFlow {
+    /// The plugin asks to go on. Returns whether something was held, which can be told now.
+    ///
+    /// # Errors
+    /// `invalid_operation` where nothing is paused.
+    pub fn resume(&mut self) -> Result<bool, Status> {
+        match *self {
+            Self::Held => {
+                *self = Self::Open;
+                Ok(true)
+            }
+            Self::Calling { resumed: false } => {
+                *self = Self::Calling { resumed: true };
+                Ok(false)
+            }
+            Self::Open | Self::Calling { resumed: true } => Err(Status::InvalidOperation),
+        }
+    }
+
+    /// Whether a plugin may return `action` from a callback of a callout.
+    pub fn allows(action: Action) -> bool {
+        matches!(action, Action::Forward | Action::Pause | Action::Close)
+    }
+}
+
 // === impl Callout ===
 
 impl Callout {
@@ -156,6 +198,22 @@ impl CalloutKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resuming() {
+        let calling = |resumed| CalloutFlow::Calling { resumed };
+        let refused = Err(Status::InvalidOperation);
+        let table = [
+            (CalloutFlow::Open, refused, CalloutFlow::Open),
+            (calling(false), Ok(false), calling(true)),
+            (calling(true), refused, calling(true)),
+            (CalloutFlow::Held, Ok(true), CalloutFlow::Open),
+        ];
+        for (flow, expected, after) in table {
+            let mut resumed = flow;
+            assert_eq!((resumed.resume(), resumed), (expected, after), "{flow:?}");
+        }
+    }
 
     #[test]
     fn what_can_be_read() {

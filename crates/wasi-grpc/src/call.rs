@@ -3,14 +3,14 @@
 use crate::event::{Event, Part, code};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use wasi_common::{Buffer, ByteMap, Callout, CalloutKind, CalloutStatus, Limits, MapLimits};
+use wasi_common::{Buffer, ByteMap, Callout, CalloutFlow, CalloutKind, CalloutStatus, Limits, MapLimits};
 
 /// The state of a call.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) plugin_id: u32,
     pub(crate) kind: CalloutKind,
-    pub(crate) flow: Flow,
+    pub(crate) flow: CalloutFlow,
     max_message_bytes: usize,
     map: MapLimits,
     /// Of a stream all that was not delivered, in order; of a unary call only its end.
@@ -27,17 +27,6 @@ pub(crate) struct Call {
     pub(crate) ended: bool,
     /// The last callback has been called.
     pub(crate) told_end: bool,
-}
-
-/// Whether callbacks can be called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// The next callback can be called.
-    Open,
-    /// One is running.
-    Calling { resumed: bool },
-    /// The plugin paused.
-    Held,
 }
 
 /// Why a message is not taken.
@@ -59,7 +48,7 @@ impl Call {
         Self {
             plugin_id,
             kind,
-            flow: Flow::Open,
+            flow: CalloutFlow::Open,
             max_message_bytes: limits.callout_bytes,
             map: limits.map,
             pending: VecDeque::new(),
@@ -75,7 +64,7 @@ impl Call {
 
     /// Whether the upstream should be read.
     pub(crate) fn wants(&self) -> bool {
-        !self.ended && self.pending.is_empty() && self.flow == Flow::Open
+        !self.ended && self.pending.is_empty() && self.flow == CalloutFlow::Open
     }
 
     /// Whether a message can be sent, and takes note of it if so.
@@ -155,7 +144,7 @@ impl Call {
 
     /// What is told next. What can be read in that callback is in `callout` then, until [`Call::take_back`].
     pub(crate) fn next(&mut self, callout: &mut Callout) -> Option<Part> {
-        if self.flow != Flow::Open || self.told_end {
+        if self.flow != CalloutFlow::Open || self.told_end {
             return None;
         }
         let event = self.pending.pop_front()?;
@@ -178,7 +167,7 @@ impl Call {
         callout.headers = self.initial_metadata.take();
         callout.trailers = self.trailing_metadata.take();
         self.told_end = part.is_last();
-        self.flow = Flow::Calling { resumed: false };
+        self.flow = CalloutFlow::Calling { resumed: false };
         Some(part)
     }
 

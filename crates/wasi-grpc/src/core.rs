@@ -1,6 +1,6 @@
 //! The semantics of wasi-grpc: calls and streams by explicit callout id, without connection and without clock.
 
-use crate::call::{Call, Flow, SendRefusal};
+use crate::call::{Call, SendRefusal};
 use crate::event::{Delivery, Effect, Event};
 use crate::request::{Request, Target};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use wasi_common::{Action, CalloutKind, Common, Returned, Status, Upstreams};
+use wasi_common::{Action, CalloutFlow, CalloutKind, Common, Returned, Status, Upstreams};
 
 /// The state of wasi-grpc in one instance.
 ///
@@ -109,15 +109,14 @@ impl Grpc {
     /// paused.
     pub fn resume(&mut self, common: &mut Common, callout_id: u32) -> Result<(), Status> {
         let call = self.own(common, callout_id, Some(CalloutKind::GrpcStream))?;
-        match call.flow {
-            Flow::Calling { resumed: false } => call.flow = Flow::Calling { resumed: true },
-            Flow::Held if call.told_end => self.discard(common, callout_id),
-            Flow::Held => {
-                call.flow = Flow::Open;
-                call.take_back(common.callouts.get_mut(call.plugin_id, callout_id)?);
-                self.effects.push(Effect::Resume { callout_id });
-            }
-            Flow::Open | Flow::Calling { resumed: true } => return Err(Status::InvalidOperation),
+        if !call.flow.resume()? {
+            return Ok(());
+        }
+        if call.told_end {
+            self.discard(common, callout_id);
+        } else {
+            call.take_back(common.callouts.get_mut(call.plugin_id, callout_id)?);
+            self.effects.push(Effect::Resume { callout_id });
         }
         Ok(())
     }
@@ -178,15 +177,15 @@ impl Grpc {
 
     /// A callback has returned. Says whether its action is one that it may return; the callout of another is closed.
     pub fn answered(&mut self, common: &mut Common, callout_id: u32, returned: Returned) -> bool {
-        let legal = returned.is_ok_and(is_legal);
+        let legal = returned.is_ok_and(CalloutFlow::allows);
         // The callback may have closed the call, which counts for more than the action.
         let Some(call) = self.calls.get_mut(&callout_id) else {
             return legal;
         };
-        let resumed = call.flow == Flow::Calling { resumed: true };
-        call.flow = Flow::Open;
+        let resumed = call.flow == CalloutFlow::Calling { resumed: true };
+        call.flow = CalloutFlow::Open;
         match returned {
-            Ok(Action::Pause) if !resumed => call.flow = Flow::Held,
+            Ok(Action::Pause) if !resumed => call.flow = CalloutFlow::Held,
             Ok(Action::Forward | Action::Pause) if !call.told_end => {
                 if let Ok(callout) = common.callouts.get_mut(call.plugin_id, callout_id) {
                     call.take_back(callout);
@@ -302,9 +301,4 @@ impl Default for Grpc {
     fn default() -> Self {
         Self::new(Arc::new(BTreeSet::new()))
     }
-}
-
-/// Whether a plugin may return `action` from a callback of a call.
-pub fn is_legal(action: Action) -> bool {
-    matches!(action, Action::Forward | Action::Pause | Action::Close)
 }

@@ -106,7 +106,7 @@ pub mod event;
 pub mod hostcalls;
 pub mod request;
 
-pub use self::core::{Grpc, is_legal};
+pub use self::core::Grpc;
 pub use bindings::{Callbacks, add_to_linker};
 pub use callbacks::GrpcCallbacks;
 pub use event::{Delivery, Effect, Event, Part, code};

@@ -1,7 +1,7 @@
 //! The answer to one callout: what has come of it, what its plugin was told, and what is to be told next.
 
 use bytes::Bytes;
-use wasi_common::{Buffer, ByteMap, Callout, CalloutStatus, Limits, MapLimits, Status};
+use wasi_common::{Buffer, ByteMap, Callout, CalloutFlow, CalloutStatus, Limits, MapLimits, Status};
 
 /// What comes back for a callout, in this order: a head, pieces of the body, then trailers or the end. A failure can take the place
 /// of any of them, and ends it. Interim (1xx) responses are not told.
@@ -54,7 +54,7 @@ pub enum CallPart {
 pub(super) struct Call {
     pub(super) plugin_id: u32,
     streams: bool,
-    pub(super) flow: CallFlow,
+    pub(super) flow: CalloutFlow,
     /// What has come and was not delivered; the headers stay, for later callbacks.
     headers: Option<ByteMap>,
     body: Buffer,
@@ -73,16 +73,6 @@ pub(super) struct Call {
 /// The reason for an answer that does not begin with a head.
 const NO_HEAD: &str = "the answer has no head";
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum CallFlow {
-    /// The next callback can be called.
-    Open,
-    /// One is running.
-    Calling { resumed: bool },
-    /// The plugin paused.
-    Held,
-}
-
 // === impl Call ===
 
 impl Call {
@@ -90,7 +80,7 @@ impl Call {
         Self {
             plugin_id,
             streams,
-            flow: CallFlow::Open,
+            flow: CalloutFlow::Open,
             headers: None,
             body: Buffer::new(),
             trailers: None,
@@ -165,7 +155,7 @@ impl Call {
 
     pub(super) fn wants(&self) -> bool {
         let delivered = self.body.is_empty() && (self.told_headers || self.headers.is_none());
-        self.end.is_none() && (!self.streams || (self.flow == CallFlow::Open && delivered))
+        self.end.is_none() && (!self.streams || (self.flow == CalloutFlow::Open && delivered))
     }
 
     /// What is to be told next.

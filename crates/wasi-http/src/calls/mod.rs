@@ -11,11 +11,11 @@ pub use answer::{CallEvent, CallPart};
 pub use callbacks::HttpCallCallbacks;
 pub use request::CallRequest;
 
-use answer::{Call, CallFlow};
+use answer::Call;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use wasi_common::{Action, CalloutKind, CalloutStatus, Common, Returned, Status, Upstreams};
+use wasi_common::{Action, CalloutFlow, CalloutKind, CalloutStatus, Common, Returned, Status, Upstreams};
 
 /// The HTTP callouts of one instance.
 pub struct Calls {
@@ -117,14 +117,8 @@ impl Calls {
     /// # Errors
     /// As [`Calls::close`]; `invalid_operation` where it is not paused.
     pub fn resume(&mut self, common: &Common, callout_id: u32) -> Result<(), Status> {
-        let call = self.own(common, callout_id)?;
-        match call.flow {
-            CallFlow::Held => {
-                call.flow = CallFlow::Open;
-                self.effects.push(CallEffect::Resume { callout_id });
-            }
-            CallFlow::Calling { resumed: false } => call.flow = CallFlow::Calling { resumed: true },
-            CallFlow::Open | CallFlow::Calling { resumed: true } => return Err(Status::InvalidOperation),
+        if self.own(common, callout_id)?.flow.resume()? {
+            self.effects.push(CallEffect::Resume { callout_id });
         }
         Ok(())
     }
@@ -162,7 +156,7 @@ impl Calls {
     /// that is over is forgotten here.
     pub fn next_delivery(&mut self, common: &mut Common, callout_id: u32) -> Option<Delivery> {
         let call = self.calls.get_mut(&callout_id)?;
-        if call.flow != CallFlow::Open {
+        if call.flow != CalloutFlow::Open {
             return None;
         }
         let plugin_id = call.plugin_id;
@@ -174,7 +168,7 @@ impl Calls {
         call.take_back(callout);
         let part = call.next()?;
         call.lend(callout, part);
-        call.flow = CallFlow::Calling { resumed: false };
+        call.flow = CalloutFlow::Calling { resumed: false };
         Some(Delivery { plugin_id, part })
     }
 
@@ -182,14 +176,14 @@ impl Calls {
     pub fn answered(&mut self, common: &mut Common, callout_id: u32, returned: Returned) -> bool {
         let Some(call) = self.calls.get_mut(&callout_id) else {
             // It was closed in the callback, which counts for more than the action.
-            return returned.is_ok_and(is_legal_for_call);
+            return returned.is_ok_and(CalloutFlow::allows);
         };
-        let CallFlow::Calling { resumed } = call.flow else {
+        let CalloutFlow::Calling { resumed } = call.flow else {
             return true;
         };
-        call.flow = CallFlow::Open;
+        call.flow = CalloutFlow::Open;
         match returned {
-            Ok(Action::Pause) if !resumed => call.flow = CallFlow::Held,
+            Ok(Action::Pause) if !resumed => call.flow = CalloutFlow::Held,
             Ok(Action::Forward | Action::Pause) => {
                 if call.told_end {
                     self.forget(common, callout_id);
@@ -282,9 +276,4 @@ impl CallEffect {
     fn is_send(&self) -> bool {
         matches!(self, Self::Send { .. })
     }
-}
-
-/// Whether a plugin may return `action` from a callback of a callout.
-pub fn is_legal_for_call(action: Action) -> bool {
-    matches!(action, Action::Forward | Action::Pause | Action::Close)
 }
