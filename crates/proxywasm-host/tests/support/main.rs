@@ -6,6 +6,7 @@
 //! - [`assembler`]: scripts to guests
 //! - [`world`]: what happens to a host
 //! - [`page`]: the page, and whether anything lacks
+#![cfg(test)]
 
 mod assembler;
 mod cases;
