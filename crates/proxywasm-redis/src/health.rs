@@ -1,11 +1,12 @@
 //! Whether the server is worth waiting for, and what came of waiting.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// What the callers and the thread of a connector know of the server.
 #[derive(Default)]
 pub(crate) struct Health {
     state: AtomicU8,
+    refusal_reported: AtomicBool,
     calls: AtomicU64,
     timeouts: AtomicU64,
     refused: AtomicU64,
@@ -62,8 +63,14 @@ impl Health {
 
     /// A connection was made, or lost.
     pub(crate) fn set_connected(&self, connected: bool) {
-        self.state
-            .store(if connected { UP } else { AWAY }, Ordering::Release);
+        self.refusal_reported.store(false, Ordering::Relaxed);
+        let state = if connected { UP } else { AWAY };
+        self.state.store(state, Ordering::Release);
+    }
+
+    /// Whether the server has refused nothing else on this connection.
+    pub(crate) fn is_first_refusal(&self) -> bool {
+        !self.refusal_reported.swap(true, Ordering::Relaxed)
     }
 
     /// An answer is overdue.

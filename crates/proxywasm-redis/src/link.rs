@@ -207,10 +207,20 @@ fn send(connection: MultiplexedConnection, request: Request, reply: Reply, share
         let answer = request.run(connection).await;
         if let Err(error) = &answer {
             shared.health.count(Event::Error);
-            tracing::debug!(%error, "a request to the Redis server failed");
+            report(error, &shared);
         }
         reply.give(answer);
     });
+}
+
+/// Says what the server refused, the first time on each connection for whoever runs it, and then only for who looks for it.
+fn report(error: &CallError, shared: &Shared) {
+    match error {
+        CallError::Refused(refusal) if shared.health.is_first_refusal() => {
+            tracing::warn!(%refusal, "the Redis server refuses requests; stores or queues on it are unavailable");
+        }
+        _ => tracing::debug!(%error, "a request to the Redis server failed"),
+    }
 }
 
 /// Probes the server now and then, and soon while it is late. Returns when it has not answered for too long.

@@ -3,7 +3,8 @@
 //! A key has an ordered list of values and a compare-and-swap value, which every write changes. Stores are shared by all plugins of a VM
 //! id, across instances and workers, and live in a [`KvBackend`] that the embedder chooses: [`InProcessStores`], or one of its own.
 //!
-//! It is no database: it neither lists keys nor expires them, and what [`InProcessStores`] holds goes with the process.
+//! It is no database: it neither lists keys nor expires them, and what [`InProcessStores`] holds goes with the process. With the feature
+//! `redis` there are `RedisStores`, which a fleet of proxies shares and which outlive each of them.
 //!
 //! All semantics are in [`KvStores`], typed and free of guest memory. [`hostcalls`] is the codec of the component ABI over it. The
 //! *shared data* of the older ABIs is a store of the same backend, with one value for each key ([`KvStores::shared_data`]).
@@ -36,12 +37,16 @@ pub mod bindings;
 pub mod core;
 pub mod hostcalls;
 pub mod in_process;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod values;
 
 pub use self::core::KvStores;
 pub use backend::{Condition, Entry, KvBackend, KvError, KvStore, Quota};
 pub use bindings::add_to_linker;
 pub use in_process::{InProcessStores, StoreSettings};
+#[cfg(feature = "redis")]
+pub use redis::{RedisStoreSettings, RedisStores};
 pub use values::ValueList;
 
 /// Store data that holds the stores which plugins have opened.

@@ -2,4 +2,6 @@
 #![cfg(test)]
 
 mod in_process;
+#[cfg(feature = "redis")]
+mod redis;
 mod suite;
