@@ -9,6 +9,8 @@
 //! - A [`Plugin`] is code with a [`PluginConfig`], proved on a throw-away instance before anything depends on it.
 //! - A [`FilterChain`] is plugins in order: a request passes them forwards, a response backwards.
 //! - A [`Host`] runs chains for the streams of one worker; a program has one for each worker thread. It is `Send`.
+//! - What concerns no stream: the program calls [`Host::handle_deadline`] at [`Host::next_deadline`], and [`Host::handle_wake`] when the
+//!   waker of [`Host::set_waker`] is woken. A plugin that needs no streams is started by [`Host::keep_running`].
 //!
 //! What a plugin does wrong never reaches the process: bad pointers become statuses, traps and loops drop the instance and give its
 //! streams the [`FailurePolicy`], and everything a plugin can make the host hold is bounded ([`Limits`], [`Resources`]).

@@ -4,7 +4,7 @@ use crate::config::ConfigFile;
 use crate::inspect::Inspection;
 use crate::log::{self, LogOptions, RateLimited};
 use crate::runner::Runner;
-use crate::settings::{self, AcceptMode, ListenerSettings, Settings};
+use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, RunMode, Settings};
 use crate::shutdown;
 use crate::upstream::UpstreamTarget;
 use anyhow::Context;
@@ -132,6 +132,7 @@ impl Arguments {
             Settings {
                 workers,
                 listeners: vec![listener],
+                background: Vec::new(),
                 engine,
                 services,
                 admin: arguments.admin,
@@ -211,12 +212,13 @@ fn start_services(options: &LogOptions) -> Services {
 /// Runs until a signal comes.
 fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
     let listeners = settings.listeners.clone();
+    let background = settings.background.clone();
     let workers = settings.workers;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let runner = Runner::start(settings, options)?;
-    announce(&runner, &listeners, workers);
+    announce(&runner, &listeners, &background, workers);
     let signal = runtime.block_on(shutdown::signalled())?;
     tracing::info!("{signal}: stopping");
     runner.shut_down();
@@ -225,7 +227,12 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
 }
 
 /// Tells what serves where, on standard output whatever the log filter is.
-fn announce(runner: &Runner, listeners: &[ListenerSettings], workers: NonZeroUsize) {
+fn announce(
+    runner: &Runner,
+    listeners: &[ListenerSettings],
+    background: &[BackgroundSettings],
+    workers: NonZeroUsize,
+) {
     let mut out = std::io::stdout().lock();
     for (address, listener) in runner.addresses().iter().zip(listeners) {
         // Nobody may be reading.
@@ -241,6 +248,18 @@ fn announce(runner: &Runner, listeners: &[ListenerSettings], workers: NonZeroUsi
         if listener.chain.plugins().is_empty() {
             let _ = writeln!(out, "  no plugins");
         }
+    }
+    for BackgroundSettings { plugin, run } in background {
+        let run = match run {
+            RunMode::PerWorker => "in each worker",
+            RunMode::PerProcess => "once",
+        };
+        let _ = writeln!(
+            out,
+            "background plugin {}: {}, {run}",
+            plugin.name(),
+            plugin.code().abi()
+        );
     }
     if let Some(address) = runner.admin_address() {
         let _ = writeln!(out, "admin on http://{address}");

@@ -22,7 +22,7 @@
 //! let engine = proxywasm_host::Engine::new(Default::default())?;
 //! let listener = ListenerSettings::new("127.0.0.1:0".parse()?, AcceptMode::PerWorker, Vec::new());
 //! let services = Services::new(Arc::new(TracingSink));
-//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], engine, services, admin: None };
+//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], background: Vec::new(), engine, services, admin: None };
 //! let runner = Runner::start(settings, &LogOptions::default())?;
 //!
 //! let mut client = std::net::TcpStream::connect(runner.addresses()[0])?;
@@ -57,7 +57,10 @@ pub use admin::DEFAULT_ADMIN_ADDRESS;
 pub use listen::ListenError;
 pub use log::{LogOptions, RateLimited, parse_filter};
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
-pub use settings::{AcceptMode, CodeError, ListenerSettings, Settings, default_workers, load_code};
+pub use settings::{
+    AcceptMode, BackgroundSettings, CodeError, ListenerSettings, RunMode, Settings, default_workers,
+    load_code,
+};
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TargetError, TcpTarget,
     UpstreamError, UpstreamTarget,

@@ -5,12 +5,12 @@ use crate::driver::Route;
 use crate::listen::{self, ListenError, Sockets};
 use crate::log::{LogOptions, RateLimited};
 use crate::server::{self, Connections, Service};
-use crate::settings::{AcceptMode, ListenerSettings, Settings};
+use crate::settings::{AcceptMode, BackgroundSettings, ListenerSettings, Settings};
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::tcp::TcpRoute;
 use crate::upstream::{Upstream, UpstreamTarget};
 use crate::worker::Worker;
-use proxywasm_host::{Engine, Services};
+use proxywasm_host::{Engine, Plugin, Services};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -70,6 +70,7 @@ struct WorkerStart {
     sockets: Vec<(usize, TcpListener)>,
     handovers: mpsc::UnboundedReceiver<Handover>,
     load: Arc<AtomicUsize>,
+    background: Vec<Plugin>,
     services: Services,
     overrides: watch::Receiver<Overrides>,
     shutdown: Shutdown,
@@ -125,6 +126,7 @@ impl Runner {
                 sockets,
                 handovers,
                 load,
+                background: background_of(number, &settings.background),
                 services: Services {
                     log: Arc::new(RateLimited::tracing(log)),
                     ..settings.services.clone()
@@ -219,6 +221,12 @@ impl Drop for Runner {
     }
 }
 
+/// The background plugins of a worker.
+fn background_of(worker: usize, background: &[BackgroundSettings]) -> Vec<Plugin> {
+    let own = background.iter().filter(|settings| settings.runs_in(worker));
+    own.map(|settings| settings.plugin.clone()).collect()
+}
+
 /// The life of a worker.
 fn work(runtime: &LocalRuntime, start: WorkerStart) {
     let WorkerStart {
@@ -226,6 +234,7 @@ fn work(runtime: &LocalRuntime, start: WorkerStart) {
         sockets,
         mut handovers,
         load,
+        background,
         services,
         overrides,
         mut shutdown,
@@ -233,6 +242,7 @@ fn work(runtime: &LocalRuntime, start: WorkerStart) {
     runtime.block_on(async {
         let worker = Worker::new(services);
         worker.spawn_tasks(overrides);
+        background.iter().for_each(|plugin| worker.keep_running(plugin));
         let services: Vec<Service> = listeners
             .into_iter()
             .map(|listener| service(&worker, listener))

@@ -14,6 +14,8 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// Where it listens.
     pub listeners: Vec<ListenerSettings>,
+    /// Plugins that run without streams.
+    pub background: Vec<BackgroundSettings>,
     /// The engine that the plugins were compiled with.
     pub engine: Engine,
     /// What plugins reach, the same for all workers; but for the log, of which each worker has its own.
@@ -44,6 +46,25 @@ pub enum AcceptMode {
     PerWorker,
     /// One thread accepts, and hands each connection to the worker that has the fewest. The fairest for few long connections.
     OneAcceptor,
+}
+
+/// A plugin that runs without streams, on timers, queues and callouts, from start to end.
+#[derive(Debug, Clone)]
+pub struct BackgroundSettings {
+    /// The plugin.
+    pub plugin: Plugin,
+    /// How many of it there are.
+    pub run: RunMode,
+}
+
+/// How many instances of a background plugin there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunMode {
+    /// One in each worker: for work that is to be shared, such as the items of a queue.
+    PerWorker,
+    /// One in the first worker: for what is to be done once.
+    #[default]
+    PerProcess,
 }
 
 /// Code of a plugin cannot be used.
@@ -88,6 +109,15 @@ impl ListenerSettings {
             UpstreamTarget::Echo | UpstreamTarget::Http(_) => "http",
             UpstreamTarget::Tcp(_) => "tcp",
         }
+    }
+}
+
+// === impl BackgroundSettings ===
+
+impl BackgroundSettings {
+    /// Whether it runs in the worker with this number.
+    pub(crate) fn runs_in(&self, worker: usize) -> bool {
+        self.run == RunMode::PerWorker || worker == 0
     }
 }
 

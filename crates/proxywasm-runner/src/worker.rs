@@ -5,9 +5,11 @@
 //! a destructor only leaves its id; a task of the worker makes its last callbacks.
 
 use crate::admin::Overrides;
-use proxywasm_host::{FilterChain, Host, PropertySource, Services, StreamId};
+use proxywasm_host::{FilterChain, Host, Plugin, PropertySource, Services, StreamId};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::Instant;
 use tokio::sync::{Notify, watch};
 
@@ -21,6 +23,7 @@ pub(crate) struct Worker {
     has_ended: Notify,
     deadline: Cell<Option<Instant>>,
     deadline_moved: Notify,
+    woken: Arc<Woken>,
 }
 
 /// Whoever takes what comes out of the host for one stream.
@@ -33,17 +36,25 @@ pub(crate) trait Taker {
     fn wake(&self);
 }
 
+/// Wakes a worker from any thread: something has come for its plugins that concerns no stream.
+#[derive(Default)]
+struct Woken(Notify);
+
 // === impl Worker ===
 
 impl Worker {
     pub(crate) fn new(services: Services) -> Rc<Self> {
+        let woken = Arc::new(Woken::default());
+        let mut host = Host::new(services);
+        host.set_waker(Waker::from(Arc::clone(&woken)));
         Rc::new(Self {
-            host: RefCell::new(Host::new(services)),
+            host: RefCell::new(host),
             takers: RefCell::default(),
             ended: RefCell::default(),
             has_ended: Notify::new(),
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
+            woken,
         })
     }
 
@@ -60,6 +71,15 @@ impl Worker {
         tokio::task::spawn_local(async move { worker.keep_deadlines().await });
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move {
+            loop {
+                worker.woken.0.notified().await;
+                worker.handle_wake();
+                // What is left wakes again at once; streams come first.
+                tokio::task::yield_now().await;
+            }
+        });
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
             // An error says that the runner stops.
             while overrides.changed().await.is_ok() {
                 let Overrides { log_level } = *overrides.borrow_and_update();
@@ -70,6 +90,13 @@ impl Worker {
                 }
             }
         });
+    }
+
+    /// Starts a plugin that runs without streams, and keeps it running.
+    pub(crate) fn keep_running(&self, plugin: &Plugin) {
+        let mut host = self.host.borrow_mut();
+        host.keep_running(plugin);
+        self.settle(&mut host);
     }
 
     /// Opens an HTTP stream.
@@ -182,6 +209,12 @@ impl Worker {
         }
     }
 
+    fn handle_wake(&self) {
+        let mut host = self.host.borrow_mut();
+        host.handle_wake();
+        self.settle(&mut host);
+    }
+
     async fn keep_deadlines(&self) {
         loop {
             let moved = self.deadline_moved.notified();
@@ -195,5 +228,17 @@ impl Worker {
                 self.settle(&mut host);
             }
         }
+    }
+}
+
+// === impl Woken ===
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.notify_one();
     }
 }

@@ -224,6 +224,35 @@ plugins:
 }
 
 #[test]
+fn plugins_in_the_background() {
+    let folder = Folder::new("background");
+    folder.plugin();
+    let file = folder.file(
+        "proxy.yaml",
+        "
+workers: 2
+listeners: [{ address: 127.0.0.1:0 }]
+background:
+  - plugin: once
+  - plugin: everywhere
+    run: per_worker
+plugins:
+  - { name: once, file: plugin.wasm }
+  - { name: everywhere, file: plugin.wasm }
+",
+    );
+    let running = Running::start(&["serve", text(&file)], 4);
+    assert_eq!(
+        running.lines[2..],
+        [
+            "background plugin once: ABI 0.2.1, once",
+            "background plugin everywhere: ABI 0.2.1, in each worker"
+        ]
+    );
+    running.stop("-TERM");
+}
+
+#[test]
 fn faulty_files_are_pointed_at() {
     let folder = Folder::new("faulty");
     folder.plugin();
@@ -239,6 +268,22 @@ fn faulty_files_are_pointed_at() {
             "nonzero",
         ),
         (listener.into(), "1:47", "no plugin is called `a`"),
+        (
+            "listeners: []\nbackground: [{ plugin: a }]\n".into(),
+            "2:24",
+            "no plugin is called `a`",
+        ),
+        (
+            "listeners: []\nbackground: [{ plugin: a, run: twice }]\n".into(),
+            "2:32",
+            "per_worker",
+        ),
+        (
+            "listeners: []\nbackground: [{ plugin: a }, { plugin: a }]\nplugins: [{ name: a, file: plugin.wasm }]\n"
+                .into(),
+            "2:39",
+            "`a` runs in the background already",
+        ),
         (
             "listeners: [{ address: 127.0.0.1:0, upstream: 'https://h' }]\n".into(),
             "1:47",

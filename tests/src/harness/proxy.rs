@@ -5,8 +5,8 @@ use proxywasm_host::{
     Engine, EngineSettings, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
 };
 use proxywasm_runner::{
-    AcceptMode, DEFAULT_IDLE_TIMEOUT, HttpTarget, ListenerSettings, LogOptions, Runner, Settings, TcpTarget,
-    UpstreamTarget,
+    AcceptMode, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, HttpTarget, ListenerSettings, LogOptions, RunMode,
+    Runner, Settings, TcpTarget, UpstreamTarget,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -27,6 +27,7 @@ pub struct ProxyBuilder {
     accept: AcceptMode,
     workers: usize,
     admin: bool,
+    background: Vec<BackgroundSettings>,
 }
 
 /// A proxy with one worker and no plugins, before the built-in echo.
@@ -38,6 +39,7 @@ pub fn proxy() -> ProxyBuilder {
         accept: AcceptMode::PerWorker,
         workers: 1,
         admin: false,
+        background: Vec::new(),
     }
 }
 
@@ -72,6 +74,16 @@ impl ProxyBuilder {
         let plugin = Plugin::new(engine(), code, config, &services);
         self.plugins
             .push(plugin.unwrap_or_else(|error| panic!("{error}; it logged {:?}", log.take())));
+        self
+    }
+
+    /// Makes the plugin that was added last one that runs without streams.
+    ///
+    /// # Panics
+    /// None was added.
+    pub fn in_background(mut self, run: RunMode) -> Self {
+        let plugin = self.plugins.pop().unwrap();
+        self.background.push(BackgroundSettings { plugin, run });
         self
     }
 
@@ -163,6 +175,7 @@ impl ProxyBuilder {
         let settings = Settings {
             workers: NonZeroUsize::new(self.workers).unwrap(),
             listeners: vec![listener],
+            background: self.background,
             engine: engine().clone(),
             services: self.services,
             admin: self.admin.then_some(any),

@@ -25,6 +25,10 @@
 //!     connect_timeout: 5s        # then the client is reset
 //!     idle_timeout: 1h           # when nothing comes from either side for so long, both connections are closed
 //!
+//! background:                    # plugins that run without streams, on timers, queues and callouts; default: none
+//!   - plugin: uploader           # required
+//!     run: per_process           # per_process (one in all) or per_worker (one in each, to share the items of a queue, say)
+//!
 //! plugins:
 //!   - name: headers              # required; names the plugin in chains, logs and the property `plugin_name`
 //!     file: headers.wasm         # required; relative to this file
@@ -63,6 +67,7 @@
 //! ```
 
 mod admin;
+mod background;
 mod diagnostic;
 mod listener;
 mod plugin;
@@ -71,9 +76,10 @@ mod units;
 pub use diagnostic::Diagnostic;
 
 use crate::log::LogOptions;
-use crate::settings::{ListenerSettings, Settings};
+use crate::settings::{BackgroundSettings, ListenerSettings, Settings};
 use crate::upstream::UpstreamTarget;
 use admin::AdminEntry;
+use background::BackgroundEntry;
 use listener::ListenerEntry;
 use plugin::PluginEntry;
 use proxywasm_host::{Engine, Plugin, Services};
@@ -99,6 +105,8 @@ struct Root {
     #[serde(default)]
     log: LogEntry,
     listeners: Spanned<Vec<ListenerEntry>>,
+    #[serde(default)]
+    background: Vec<BackgroundEntry>,
     #[serde(default)]
     plugins: Vec<PluginEntry>,
     admin: Option<AdminEntry>,
@@ -190,7 +198,14 @@ impl ConfigFile {
                 ..ListenerSettings::new(entry.address.value, entry.accept.into(), chain.collect())
             });
         }
+        let background = self.root.background.iter().filter_map(|entry| {
+            Some(BackgroundSettings {
+                plugin: plugins.get(entry.plugin.value.as_str())?.clone(),
+                run: entry.run.into(),
+            })
+        });
         Ok(Settings {
+            background: background.collect(),
             workers: self.root.workers.unwrap_or_else(crate::settings::default_workers),
             listeners,
             engine: engine.clone(),
@@ -207,10 +222,10 @@ impl ConfigFile {
         {
             return Err(self.at(filter.referenced, error.to_string()));
         }
-        if root.listeners.value.is_empty() {
+        if root.listeners.value.is_empty() && root.background.is_empty() {
             return Err(self.at(
                 root.listeners.referenced,
-                "no listener is configured; at least one is needed",
+                "no listener is configured; at least one is needed where no plugin runs in the background",
             ));
         }
         for (index, entry) in root.plugins.iter().enumerate() {
@@ -245,6 +260,26 @@ impl ConfigFile {
                 if !root.plugins.iter().any(|plugin| plugin.name.value == name.value) {
                     return Err(self.at(name.referenced, self.unknown_plugin(&name.value)));
                 }
+            }
+        }
+        self.check_background()
+    }
+
+    fn check_background(&self) -> Result<(), Diagnostic> {
+        for (index, entry) in self.root.background.iter().enumerate() {
+            let name = &entry.plugin;
+            if !self
+                .root
+                .plugins
+                .iter()
+                .any(|plugin| plugin.name.value == name.value)
+            {
+                return Err(self.at(name.referenced, self.unknown_plugin(&name.value)));
+            }
+            let mut others = self.root.background.iter().take(index);
+            if others.any(|other| other.plugin.value == name.value) {
+                let message = format!("the plugin `{}` runs in the background already", name.value);
+                return Err(self.at(name.referenced, message));
             }
         }
         Ok(())
