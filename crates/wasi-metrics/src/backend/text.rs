@@ -43,11 +43,12 @@ fn family(series: &Series) -> MetricFamily {
     };
     let mut family = MetricFamily::default();
     family.set_name(series.exposed_name().to_owned());
-    family.set_help(format!(
-        "{} of {}",
-        series.name().escape_ascii(),
-        series.scope().escape_debug()
-    ));
+    let mut help = series.name().escape_ascii().to_string();
+    if !series.scope().is_empty() {
+        help.push_str(" of ");
+        help.extend(series.scope().escape_debug());
+    }
+    family.set_help(help);
     family.set_field_type(metric_type);
     family.set_metric(vec![metric]);
     family
