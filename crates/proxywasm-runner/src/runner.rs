@@ -150,11 +150,12 @@ impl Runner {
         }
         if let Some((_, socket)) = admin {
             let shutdown = shutdown.clone();
+            let metrics = Arc::clone(&settings.services.metrics);
             runner.spawn("admin".to_owned(), move || {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
                     .build_local(Default::default())?;
-                Ok(move || runtime.block_on(admin::serve(socket, overrides, shutdown)))
+                Ok(move || runtime.block_on(admin::serve(socket, overrides, metrics, shutdown)))
             })?;
         }
         Ok(runner)

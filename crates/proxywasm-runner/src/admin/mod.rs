@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `/log_level` | GET | the lowest level of plugin messages that is written, or `as configured` |
 //! | `/log_level` | PUT | sets it, for all plugins on all workers; the body is the name of a level |
+//! | `/metrics` | GET | the metrics of plugins, in the text format of Prometheus |
 //!
 //! It speaks plain HTTP/1.1 to whoever reaches the address, so the address should be one that only operators reach. Its thread serves
 //! nothing else; what it changes reaches the workers by a channel, and no request waits for it.
@@ -16,10 +17,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pages::Pages;
-use proxywasm_host::LogLevel;
+use proxywasm_host::{LogLevel, MetricRegistry};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -39,12 +41,17 @@ pub const DEFAULT_ADMIN_ADDRESS: SocketAddr =
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until shutdown.
-pub(crate) async fn serve(socket: TcpListener, overrides: watch::Sender<Overrides>, shutdown: Shutdown) {
+pub(crate) async fn serve(
+    socket: TcpListener,
+    overrides: watch::Sender<Overrides>,
+    metrics: Arc<MetricRegistry>,
+    shutdown: Shutdown,
+) {
     let socket = match tokio::net::TcpListener::from_std(socket) {
         Ok(socket) => socket,
         Err(error) => return tracing::error!(%error, "the socket of the admin address cannot be used"),
     };
-    let pages = Rc::new(Pages::new(overrides));
+    let pages = Rc::new(Pages::new(overrides, metrics));
     let mut stop = shutdown.clone();
     let mut stopped = pin!(stop.requested());
     loop {

@@ -6,12 +6,14 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
-use proxywasm_host::LogLevel;
+use proxywasm_host::{LogLevel, METRICS_CONTENT_TYPE, MetricRegistry};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What is behind the paths.
 pub(super) struct Pages {
     overrides: watch::Sender<Overrides>,
+    metrics: Arc<MetricRegistry>,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -32,8 +34,8 @@ const LEVELS: [(&str, LogLevel); 6] = [
 // === impl Pages ===
 
 impl Pages {
-    pub(super) fn new(overrides: watch::Sender<Overrides>) -> Self {
-        Self { overrides }
+    pub(super) fn new(overrides: watch::Sender<Overrides>, metrics: Arc<MetricRegistry>) -> Self {
+        Self { overrides, metrics }
     }
 
     pub(super) async fn answer<B>(&self, request: Request<B>) -> Answer
@@ -48,7 +50,14 @@ impl Pages {
                 Err(_) => text(StatusCode::BAD_REQUEST, "the body cannot be read\n"),
             },
             ("/log_level", _) => not_allowed("GET, PUT"),
-            _ => text(StatusCode::NOT_FOUND, "there is /log_level\n"),
+            ("/metrics", &Method::GET | &Method::HEAD) => {
+                let mut page = text(StatusCode::OK, self.metrics.render());
+                let content_type = HeaderValue::from_static(METRICS_CONTENT_TYPE);
+                page.headers_mut().insert(CONTENT_TYPE, content_type);
+                page
+            }
+            ("/metrics", _) => not_allowed("GET"),
+            _ => text(StatusCode::NOT_FOUND, "there are /log_level and /metrics\n"),
         }
     }
 
@@ -107,7 +116,10 @@ mod tests {
     #[tokio::test]
     async fn answers() {
         let (overrides, changes) = watch::channel(Overrides::default());
-        let pages = Pages::new(overrides);
+        let metrics = Arc::new(MetricRegistry::default());
+        let hits = metrics.get_or_create(&"p".into(), b"hits", wasi_common::MetricType::Counter);
+        hits.unwrap().increment(3).unwrap();
+        let pages = Pages::new(overrides, metrics);
         let long = "x".repeat(MAX_BODY + 1);
         let table: &[(Method, &str, &str, u16, &str)] = &[
             (Method::GET, "/log_level", "", 200, "as configured\n"),
@@ -129,7 +141,15 @@ mod tests {
                 405,
                 "this path takes GET, PUT\n",
             ),
-            (Method::GET, "/", "", 404, "there is /log_level\n"),
+            (Method::GET, "/", "", 404, "there are /log_level and /metrics\n"),
+            (
+                Method::GET,
+                "/metrics",
+                "",
+                200,
+                "# HELP plugin_p_hits hits of p\n# TYPE plugin_p_hits counter\nplugin_p_hits 3\n",
+            ),
+            (Method::POST, "/metrics", "", 405, "this path takes GET\n"),
         ];
         for (method, path, body, status, expected) in table {
             let request = Request::builder().method(method).uri(*path);
