@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-/// The codec that changes nothing.
+/// The codec that changes nothing: messages are bytes. Servers can use it too.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PassThrough;
+pub struct PassThrough;
 
 /// The messages to send, which reports each one that the connection takes.
 #[derive(Debug)]

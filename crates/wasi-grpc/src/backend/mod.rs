@@ -12,6 +12,7 @@ use crate::event::{Event, code};
 use crate::request::Request;
 use bytes::Bytes;
 use codec::Messages;
+pub use codec::PassThrough;
 use guard::{Guard, Seen};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -157,7 +158,7 @@ impl Upstream {
                 .ready()
                 .await
                 .map_err(|error| Status::from_error(error.into()))?;
-            client.streaming(head, path, codec::PassThrough).await
+            client.streaming(head, path, PassThrough).await
         };
         Call {
             outgoing,
