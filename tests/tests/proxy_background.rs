@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 use proxywasm_runner::RunMode;
+use proxywasm_tests::guests::{QUEUE_COMPONENT, QUEUE_LEGACY};
 use proxywasm_tests::harness::{ProxyBuilder, capture_log, proxy};
 use std::collections::BTreeMap;
 use std::thread;
@@ -112,4 +113,28 @@ fn one_that_trapped_is_started_again() {
     capture_log().wait_for("/traps-next");
     assert_eq!(messages("traps").get("start"), Some(&2));
     proxy.shut_down();
+}
+
+/// The sample plugins, also where producer and consumer are of different generations.
+#[test]
+fn generations_share_queues() {
+    capture_log();
+    for consumer in [QUEUE_COMPONENT, QUEUE_LEGACY] {
+        for producer in [QUEUE_COMPONENT, QUEUE_LEGACY] {
+            let proxy = proxy()
+                .workers(2)
+                .guest(consumer, "consume jobs")
+                .in_background(RunMode::PerWorker)
+                .guest(producer, "produce jobs")
+                .start();
+            for number in 0..4 {
+                let path = format!("/{consumer}-{producer}-{number}");
+                let answer = proxy.client().request(&format!("GET {path}"), &[]);
+                assert_eq!(answer.header("x-enqueued").as_deref(), Some("ok"), "{path}");
+                let line = capture_log().wait_for(&format!("took {path} "));
+                assert!(line.contains(&format!("plugin=\"{consumer}\"")), "{line}");
+            }
+            proxy.shut_down();
+        }
+    }
 }

@@ -183,7 +183,9 @@ impl LocalQueue {
                 return Err(QueueError::NotFound);
             }
             state.items = VecDeque::new();
-            state.consumers = Consumers::default();
+            for (subscription, mailbox) in state.consumers.clear() {
+                mailbox.withdraw(self, subscription);
+            }
             Ok(())
         })
     }
@@ -232,8 +234,13 @@ impl LocalQueue {
 
     fn unsubscribe(self: &Arc<Self>, subscription: u64) {
         self.with(|state, wakes| {
-            let lost = state.consumers.remove(subscription);
-            self.tell(state, lost, None, wakes);
+            let Some(removed) = state.consumers.remove(subscription) else {
+                return;
+            };
+            if let Some(mailbox) = removed.posted {
+                mailbox.withdraw(self, subscription);
+            }
+            self.tell(state, removed.lost, None, wakes);
         });
     }
 

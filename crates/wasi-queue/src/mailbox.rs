@@ -86,6 +86,14 @@ impl Mailbox {
         self.lock().letters.push_back(letter);
     }
 
+    /// Takes the letter of a consumer that goes back, so that no more letters are here than there are consumers.
+    pub(crate) fn withdraw(&self, queue: &LocalQueue, subscription: u64) {
+        let is_its = |letter: &Letter| {
+            letter.subscription == subscription && std::ptr::eq(Arc::as_ptr(&letter.queue), queue)
+        };
+        self.lock().letters.retain(|letter| !is_its(letter));
+    }
+
     /// Wakes whoever set a waker: for one who leaves the rest for later.
     pub fn wake(&self) {
         // No lock is held, neither here nor by the queues: what a waker does is unknown.

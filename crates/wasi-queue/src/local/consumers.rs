@@ -34,6 +34,14 @@ pub(super) struct Begun {
     pub(super) post_again: Option<Arc<Mailbox>>,
 }
 
+/// A consumer was removed.
+pub(super) struct Removed {
+    /// How many notifications were lost with it.
+    pub(super) lost: usize,
+    /// Where a letter of it is.
+    pub(super) posted: Option<Arc<Mailbox>>,
+}
+
 struct Entry {
     id: u64,
     consumer: Consumer,
@@ -78,11 +86,9 @@ impl Consumers {
         plugin.map_or(0, |plugin| self.prefer(&plugin))
     }
 
-    /// Removes a consumer and returns how many notifications are lost with it.
-    pub(super) fn remove(&mut self, id: u64) -> usize {
-        let Some(index) = self.consumers.iter().position(|entry| entry.id == id) else {
-            return 0;
-        };
+    /// Removes a consumer.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Removed> {
+        let index = self.consumers.iter().position(|entry| entry.id == id)?;
         let entry = self.consumers.remove(index);
         self.pending = self.pending.saturating_sub(entry.pending);
         let plugin = &entry.consumer.plugin;
@@ -93,7 +99,19 @@ impl Consumers {
         {
             self.plugins.retain(|other| other != plugin);
         }
-        entry.pending.saturating_add(entry.under_way)
+        Some(Removed {
+            lost: entry.pending.saturating_add(entry.under_way),
+            posted: entry.posted.then_some(entry.consumer.mailbox),
+        })
+    }
+
+    /// Removes all consumers, and says in which mailboxes letters of theirs are.
+    pub(super) fn clear(&mut self) -> Vec<(u64, Arc<Mailbox>)> {
+        let consumers = std::mem::take(self).consumers.into_iter();
+        consumers
+            .filter(|entry| entry.posted)
+            .map(|entry| (entry.id, entry.consumer.mailbox))
+            .collect()
     }
 
     /// Chooses who is told next: of the plugin that subscribed last the instance with the least to do; the one after the last one

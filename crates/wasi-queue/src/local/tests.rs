@@ -147,6 +147,19 @@ fn what_a_consumer_leaves_goes_to_others() {
 }
 
 #[test]
+fn no_letter_outlives_its_consumer() {
+    let mut world = World::new(&["a1"]);
+    world.push("x");
+    assert!(!world.of("a1").1.is_empty());
+    world.leave("a1");
+    assert!(world.of("a1").1.is_empty());
+    world.join("a2");
+    assert!(!world.of("a2").1.is_empty());
+    world.queue.close().unwrap();
+    assert!(world.of("a2").1.is_empty());
+}
+
+#[test]
 fn what_cannot_be_delivered_goes_to_others() {
     let mut world = World::new(&["a1", "a2"]);
     world.push("x");
