@@ -79,6 +79,12 @@ fn consumers_take_turns() {
     let mut world = World::new(&["a1", "a2", "a3"]);
     (0..7).for_each(|_| world.push("x"));
     assert_eq!(world.calls(), "a1 a1 a1 a2 a2 a3 a3");
+    // Also where nobody has anything to do when an item comes.
+    for name in ["a2", "a3", "a1", "a2"] {
+        world.drain();
+        world.push("x");
+        assert_eq!(world.calls(), name);
+    }
 }
 
 #[test]
@@ -200,14 +206,18 @@ fn an_item_that_comes_while_a_consumer_returns_is_told() {
 
 #[test]
 fn what_is_given_back_is_told_to_who_missed_it() {
-    // Someone looked while the item was set aside.
+    // Someone was told, and looked while the item was set aside.
     let mut world = World::new(&["a1"]);
     let item = |world: &World| {
         world.push("x");
         world.queue.take().unwrap()
     };
-    let aside = item(&world);
+    world.push("x");
+    let told = world.next("a1").unwrap();
+    let aside = world.queue.take().unwrap();
     assert_eq!(world.queue.take(), Err(QueueError::Empty));
+    told.handled();
+    assert_eq!(world.calls(), "");
     world.queue.give_back(aside);
     assert_eq!(world.calls(), "a1");
     world.drain();

@@ -108,6 +108,8 @@ pub(crate) fn contract(backend: &dyn QueueBackend) {
     let anew = backend.open("s", b"q", true).unwrap();
     assert_ne!(anew.number(), queue.number());
     assert_eq!(anew.take().err(), Some(QueueError::Empty));
+    assert_eq!(queue.delete(), Err(QueueError::NotFound));
+    assert_eq!(backend.open("s", b"q", false).unwrap().number(), anew.number());
     anew.delete().unwrap();
     other.delete().unwrap();
 }
