@@ -56,11 +56,13 @@ pub enum AddressError {
     },
 }
 
-/// A call under way. To drop it is to cancel it; to drop only what goes out is to end that direction.
+/// A call under way. To drop [`Call::incoming`] is to cancel it, to drop only what goes out is to end that direction.
 #[derive(Debug)]
 pub struct Call {
     /// What goes out.
     pub outgoing: Outgoing,
+    /// What has gone out.
+    pub sent: Sent,
     /// What comes in.
     pub incoming: Incoming,
 }
@@ -71,10 +73,15 @@ pub struct Outgoing {
     messages: Option<mpsc::UnboundedSender<Bytes>>,
 }
 
-/// The receiving direction of a call, and news of the sending one.
+/// The messages that the connection has taken, as far as the upstream lets it.
+#[derive(Debug)]
+pub struct Sent {
+    messages: mpsc::UnboundedReceiver<usize>,
+}
+
+/// The receiving direction of a call.
 pub struct Incoming {
     state: State,
-    sent: mpsc::UnboundedReceiver<usize>,
     seen: Arc<Seen>,
     cancellation: Option<CancellationHandle>,
 }
@@ -162,9 +169,9 @@ impl Upstream {
         };
         Call {
             outgoing,
+            sent: Sent { messages: is_sent },
             incoming: Incoming {
                 state: State::Opening(Box::pin(opening)),
-                sent: is_sent,
                 seen,
                 cancellation: Some(cancellation),
             },
@@ -177,7 +184,7 @@ impl Upstream {
 impl Outgoing {
     /// Sends a message, or ends the direction, or both. What comes after the end is dropped.
     ///
-    /// What has not been sent is held without a bound; see [`Incoming::sent`].
+    /// What has not been sent is held without a bound; see [`Sent`].
     pub fn send(&mut self, message: Option<Bytes>, end_of_stream: bool) {
         if let (Some(message), Some(messages)) = (message, &self.messages) {
             // It fails where the call has ended, of which the other half tells.
@@ -185,6 +192,19 @@ impl Outgoing {
         }
         if end_of_stream {
             self.messages = None;
+        }
+    }
+}
+
+// === impl Sent ===
+
+impl Sent {
+    /// Waits until a message has been sent, and tells how many bytes it had; pending for ever when no more are. To drop the future loses
+    /// nothing.
+    pub async fn next(&mut self) -> usize {
+        match self.messages.recv().await {
+            Some(message_bytes) => message_bytes,
+            None => std::future::pending().await,
         }
     }
 }
@@ -215,15 +235,6 @@ impl Incoming {
                 }
                 State::Ended => return None,
             }
-        }
-    }
-
-    /// Waits until a message has been sent, and tells how large it was; pending for ever when no more are. To drop the future loses
-    /// nothing.
-    pub async fn sent(&mut self) -> usize {
-        match self.sent.recv().await {
-            Some(message_bytes) => message_bytes,
-            None => std::future::pending().await,
         }
     }
 

@@ -222,7 +222,7 @@ async fn sending_ends_by_itself_only() {
     call.outgoing.send(None, true);
     call.outgoing.send(Some(Bytes::from("late")), false);
     assert_eq!(all(&mut call).await, [initial(&[]), end(0, "", &[])]);
-    assert_eq!((call.incoming.sent().await, call.incoming.sent().await), (1, 0));
+    assert_eq!((call.sent.next().await, call.sent.next().await), (1, 0));
     assert!(matches!(server.next_seen().await, Seen::Head(_)));
     match server.next_seen().await {
         Seen::Ended(body) => assert_eq!(body, [frame(b"a"), frame(b"")].concat()),
@@ -237,7 +237,9 @@ async fn sending_ends_by_itself_only() {
             _ = call.incoming.next() => panic!("the upstream listens"),
             seen = server.next_seen() => assert!(matches!(seen, Seen::Head(_))),
         }
-        let Call { outgoing, incoming } = call;
+        let Call {
+            outgoing, incoming, ..
+        } = call;
         if outgoing_first {
             drop(outgoing);
             drop(incoming);
@@ -263,7 +265,7 @@ async fn what_the_upstream_does_not_read_is_not_reported_as_sent() {
     }
     assert_eq!(call.incoming.next().await, Some(initial(&[])));
     let mut sent = 0;
-    while tokio::time::timeout(Duration::from_millis(200), call.incoming.sent())
+    while tokio::time::timeout(Duration::from_millis(200), call.sent.next())
         .await
         .is_ok()
     {
