@@ -847,3 +847,70 @@ fn deadlines() {
     assert_eq!(instance.deliver_all(id, Action::Forward), [expected]);
     assert_eq!(instance.effects(), [""; 0]);
 }
+
+/// Every history of five steps, under every choice of which callbacks pause: a plugin is told in order, nothing behind the end, and the
+/// end exactly once unless it closed the stream itself.
+#[test]
+fn every_short_history() {
+    const STEPS: usize = 5;
+    const KINDS: usize = 6;
+    for history in 0..KINDS.pow(STEPS as u32) {
+        for pauses in 0..1_u32 << 4 {
+            let mut instance = Instance::new();
+            let id = instance.open();
+            let (mut told, mut closed, mut ended) = (Vec::new(), false, false);
+            let mut step = history;
+            for _ in 0..STEPS {
+                match step % KINDS {
+                    0 => instance.grpc.receive(id, Event::InitialMetadata(metadata(&[]))),
+                    1 => instance.grpc.receive(id, message("x")),
+                    2 => {
+                        instance.grpc.receive(id, end(0, Some(metadata(&[]))));
+                        ended = true;
+                    }
+                    3 => {
+                        instance.grpc.receive(id, end(14, None));
+                        ended = true;
+                    }
+                    4 => _ = instance.grpc.resume(&mut instance.common, id),
+                    _ => closed |= instance.grpc.close(&mut instance.common, id, None).is_ok(),
+                }
+                step /= KINDS;
+                tell(&mut instance, id, pauses, &mut told);
+            }
+            // Whoever pauses resumes in the end.
+            while instance.grpc.resume(&mut instance.common, id).is_ok() {
+                tell(&mut instance, id, pauses, &mut told);
+            }
+            let context = format!("history {history}, pauses {pauses:04b}: {told:?}");
+            let last = told.iter().position(|part| part.is_last());
+            assert!(last.is_none_or(|last| last + 1 == told.len()), "{context}");
+            let trailing = told
+                .iter()
+                .position(|part| matches!(part, Part::TrailingMetadata { .. }));
+            assert!(trailing.is_none_or(|at| at + 2 >= told.len()), "{context}");
+            if !closed {
+                assert_eq!(last.is_some(), ended, "{context}");
+                assert_eq!(instance.is_alive(id), !ended, "{context}");
+            }
+            let effects = instance.effects();
+            let cancels = effects
+                .iter()
+                .filter(|effect| effect.starts_with("cancel"))
+                .count();
+            assert_eq!(
+                cancels, 0,
+                "{context}: the host has not heard of it, or the upstream has ended it"
+            );
+        }
+    }
+}
+
+/// Makes the callbacks that are due. The n-th one pauses if that bit is set.
+fn tell(instance: &mut Instance, id: u32, pauses: u32, told: &mut Vec<Part>) {
+    while let Some(part) = instance.next(id) {
+        let pause = pauses >> (told.len() % 4) & 1 == 1;
+        told.push(part);
+        instance.answered(id, if pause { Action::Pause } else { Action::Forward });
+    }
+}
