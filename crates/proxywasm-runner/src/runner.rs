@@ -70,8 +70,6 @@ struct WorkerStart {
     sockets: Vec<(usize, TcpListener)>,
     handovers: mpsc::UnboundedReceiver<Handover>,
     load: Arc<AtomicUsize>,
-    background: Vec<Plugin>,
-    services: Services,
     overrides: watch::Receiver<Overrides>,
     shutdown: Shutdown,
 }
@@ -126,19 +124,22 @@ impl Runner {
                 sockets,
                 handovers,
                 load,
-                background: background_of(number, &settings.background),
-                services: Services {
-                    log: Arc::new(RateLimited::tracing(log)),
-                    ..settings.services.clone()
-                },
                 overrides: overridden.clone(),
                 shutdown: shutdown.clone(),
+            };
+            let background = background_of(number, &settings.background);
+            let services = Services {
+                log: Arc::new(RateLimited::tracing(log)),
+                ..settings.services.clone()
             };
             runner.spawn(format!("worker-{number}"), move || {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
                     .build_local(Default::default())?;
-                Ok(move || work(&runtime, start))
+                let worker = Worker::new(services);
+                // Before a connection is taken, here or in a worker that starts later.
+                background.iter().for_each(|plugin| worker.keep_running(plugin));
+                Ok(move || work(&runtime, &worker, start))
             })?;
         }
         for (listener, socket) in accepted {
@@ -229,24 +230,20 @@ fn background_of(worker: usize, background: &[BackgroundSettings]) -> Vec<Plugin
 }
 
 /// The life of a worker.
-fn work(runtime: &LocalRuntime, start: WorkerStart) {
+fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
     let WorkerStart {
         listeners,
         sockets,
         mut handovers,
         load,
-        background,
-        services,
         overrides,
         mut shutdown,
     } = start;
     runtime.block_on(async {
-        let worker = Worker::new(services);
         worker.spawn_tasks(overrides);
-        background.iter().for_each(|plugin| worker.keep_running(plugin));
         let services: Vec<Service> = listeners
             .into_iter()
-            .map(|listener| service(&worker, listener))
+            .map(|listener| service(worker, listener))
             .collect();
         let connections = Connections::new(load, shutdown.clone());
         for (listener, socket) in sockets {

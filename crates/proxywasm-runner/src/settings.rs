@@ -14,7 +14,7 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// Where it listens.
     pub listeners: Vec<ListenerSettings>,
-    /// Plugins that run without streams.
+    /// Plugins that run without streams. A worker starts its own before it takes connections.
     pub background: Vec<BackgroundSettings>,
     /// The engine that the plugins were compiled with.
     pub engine: Engine,
