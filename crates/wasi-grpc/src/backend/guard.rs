@@ -1,7 +1,6 @@
 //! What stands between tonic's client and the connection: it keeps what the client would not tell, and keeps from the client what
 //! would make it panic.
 
-use base64::Engine;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body_util::BodyExt;
 use std::pin::Pin;
@@ -60,26 +59,19 @@ fn observed(mut response: Response<Body>, seen: Arc<Seen>) -> Response<Body> {
         let _first = seen.trailers.set(head.clone());
         let _first = seen.status_in_head.set(());
     }
-    remove_bad_details(head);
+    // tonic would panic on details that are no base64; plugins get them from what was seen.
+    head.remove(STATUS_DETAILS);
     response.map(|body| {
         Body::new(body.map_frame(move |mut frame| {
             if let Some(trailers) = frame.trailers_mut() {
                 if trailers.contains_key(STATUS) {
                     let _first = seen.trailers.set(trailers.clone());
                 }
-                remove_bad_details(trailers);
+                trailers.remove(STATUS_DETAILS);
             }
             frame
         }))
     })
-}
-
-/// Removes details that are no base64, on which tonic would panic.
-fn remove_bad_details(headers: &mut HeaderMap) {
-    let is_bad = |value: &http::HeaderValue| super::metadata::STANDARD.decode(value).is_err();
-    if headers.get(STATUS_DETAILS).is_some_and(is_bad) {
-        headers.remove(STATUS_DETAILS);
-    }
 }
 
 // === impl Seen ===

@@ -240,18 +240,18 @@ impl Incoming {
 
     fn end(&mut self, failure: Option<&Status>) -> Event {
         self.state = State::Ended;
-        let trailing_metadata = self.seen.trailers().map(metadata::read);
-        let status = match failure {
-            None => CalloutStatus {
+        let trailers = self.seen.trailers();
+        let status = match (failure, trailers) {
+            (None, _) => CalloutStatus {
                 code: code::OK,
                 message: Bytes::new(),
             },
-            Some(status) if self.seen.trailers().is_some() => status::of_upstream(status),
-            Some(status) => status::of_failure(status),
+            (Some(status), Some(trailers)) => status::of_upstream(trailers, status),
+            (Some(status), None) => status::of_failure(status),
         };
         Event::End {
             status,
-            trailing_metadata,
+            trailing_metadata: trailers.map(metadata::read),
         }
     }
 }

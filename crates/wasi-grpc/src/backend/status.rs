@@ -3,15 +3,20 @@
 use crate::event::code;
 use bytes::Bytes;
 use h2::Reason;
+use http::HeaderMap;
 use std::error::Error;
 use tonic::{Code, Status, TimeoutExpired};
 use wasi_common::CalloutStatus;
 
-/// The status that the upstream gave.
-pub(super) fn of_upstream(status: &Status) -> CalloutStatus {
+/// The largest code that gRPC has.
+const LAST_CODE: u32 = 16;
+
+/// The status that the upstream gave, of its headers. tonic knows what it says, but for the code of a status whose text is garbled.
+pub(super) fn of_upstream(headers: &HeaderMap, status: &Status) -> CalloutStatus {
+    let code = headers.get("grpc-status").and_then(|code| code.to_str().ok());
+    let code = code.and_then(|code| code.parse().ok());
     CalloutStatus {
-        // Numbers that gRPC does not know have become `UNKNOWN` before; none is negative.
-        code: u32::try_from(status.code() as i32).unwrap_or(code::UNKNOWN),
+        code: code.filter(|code| *code <= LAST_CODE).unwrap_or(code::UNKNOWN),
         message: Bytes::copy_from_slice(status.message().as_bytes()),
     }
 }
@@ -49,7 +54,8 @@ fn code_of_failure(status: &Status) -> u32 {
     match status.code() {
         // A connection that broke.
         Code::Unknown | Code::Cancelled if status.source().is_some() => code::UNAVAILABLE,
-        _ => of_upstream(status).code,
+        // None of its numbers is negative.
+        code => u32::try_from(code as i32).unwrap_or(code::UNKNOWN),
     }
 }
 

@@ -88,6 +88,12 @@ async fn what_upstreams_answer() {
         let mut call = upstream.call(&request(CalloutKind::GrpcCall, method));
         assert_eq!(all(&mut call).await, expected, "{method}");
     }
+    let mut call = upstream.call(&request(CalloutKind::GrpcCall, "BadText"));
+    let events = all(&mut call).await;
+    assert!(
+        matches!(&events[1], Event::End { status, .. } if status.code == 6),
+        "{events:?}"
+    );
 }
 
 #[tokio::test]

@@ -175,7 +175,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
             response.headers_mut().extend(trailers(pairs));
             respond.send_response(response, true).unwrap();
         }
-        "Status" | "BadDetails" | "UnknownCode" => {
+        "Status" | "BadDetails" | "UnknownCode" | "BadText" => {
             let pairs: &[_] = match method.as_str() {
                 "Status" => &[
                     ("grpc-status", "9"),
@@ -183,6 +183,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
                     ("grpc-status-details-bin", "aGk"),
                 ],
                 "BadDetails" => &[("grpc-status", "3"), ("grpc-status-details-bin", "!!!")],
+                "BadText" => &[("grpc-status", "6"), ("grpc-message", "%ff")],
                 _ => &[("grpc-status", "99")],
             };
             begin(head()).send_trailers(trailers(pairs)).unwrap();
