@@ -1,7 +1,28 @@
-//! The connection to upstreams, over tonic: one HTTP/2 connection for each [`Upstream`], made when it is first needed and made again
-//! when it has gone.
+//! The connection to upstreams, over tonic, with feature `tonic`: one HTTP/2 connection for each [`GrpcClient`], made when it is first
+//! needed and made again when it has gone.
 //!
-//! Messages pass through as bytes. There is neither TLS nor compression.
+//! Messages pass through as bytes. There is neither TLS nor compression, and nothing is tried again.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use wasi_grpc::backend::{Address, GrpcClient};
+//! use wasi_grpc::{Event, Request};
+//!
+//! # async fn example(request: Request) -> Result<(), Box<dyn std::error::Error>> {
+//! let upstream = GrpcClient::new(&Address::new("http://127.0.0.1:50051".parse()?))?;
+//! let mut call = upstream.call(&request);
+//! // Nothing is read ahead of what is asked for; to drop the call is to cancel it.
+//! while let Some(event) = call.incoming.next().await {
+//!     match event {
+//!         Event::InitialMetadata(metadata) => println!("{} pairs", metadata.len()),
+//!         Event::Message(message) => println!("{} bytes", message.len()),
+//!         Event::End { status, .. } => println!("status {}", status.code),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod codec;
 mod guard;
@@ -23,9 +44,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{CancellationHandle, Response, Status, Streaming};
 use wasi_common::{CalloutKind, CalloutStatus};
 
-/// An upstream that speaks gRPC. Clones share the connection.
+/// The connection to one upstream. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Upstream {
+pub struct GrpcClient {
     channel: Channel,
 }
 
@@ -104,10 +125,10 @@ const MAX_METADATA_BYTES: u32 = 1 << 20;
 /// How long a connection is silent before its other end is asked for a sign of life.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
-// === impl Upstream ===
+// === impl GrpcClient ===
 
-impl Upstream {
-    /// An upstream. Has to be called within a tokio runtime, on which its connection will live. Nothing is connected yet.
+impl GrpcClient {
+    /// A client. Has to be called within a tokio runtime, on which its connection will live. Nothing is connected yet.
     ///
     /// # Errors
     /// The address is not one.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use server::{Seen, Server, frame};
 use std::time::Duration;
 use wasi_common::{ByteMap, CalloutKind, CalloutStatus};
-use wasi_grpc::backend::{Address, AddressError, Call, Upstream};
+use wasi_grpc::backend::{Address, AddressError, Call, GrpcClient};
 use wasi_grpc::{Event, Request, code};
 
 fn request(kind: CalloutKind, method: &str) -> Request {
@@ -28,9 +28,9 @@ fn request(kind: CalloutKind, method: &str) -> Request {
     }
 }
 
-fn upstream(server: &Server) -> Upstream {
+fn upstream(server: &Server) -> GrpcClient {
     let uri = format!("http://{}", server.address).parse().unwrap();
-    Upstream::new(&Address::new(uri)).unwrap()
+    GrpcClient::new(&Address::new(uri)).unwrap()
 }
 
 async fn all(call: &mut Call) -> Vec<Event> {
@@ -153,7 +153,7 @@ async fn an_upstream_that_is_not_there() {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     drop(socket);
-    let upstream = Upstream::new(&Address::new(format!("http://{address}").parse().unwrap())).unwrap();
+    let upstream = GrpcClient::new(&Address::new(format!("http://{address}").parse().unwrap())).unwrap();
     for attempt in 0..3 {
         let mut call = upstream.call(&request(CalloutKind::GrpcStream, "Echo"));
         match &all(&mut call).await[..] {
@@ -179,7 +179,7 @@ async fn what_goes_out() {
         authority: Some("service.test:80".to_owned()),
         ..Address::new(format!("http://{}", server.address).parse().unwrap())
     };
-    let upstream = Upstream::new(&address).unwrap();
+    let upstream = GrpcClient::new(&address).unwrap();
     let mut request = request(CalloutKind::GrpcCall, "Echo");
     request.metadata = [(&b"x-key"[..], &b"v"[..]), (b"raw-bin", b"\xff\x00")]
         .into_iter()
@@ -294,7 +294,7 @@ async fn addresses() {
             authority: authority.map(str::to_owned),
             ..Address::new(uri.parse().unwrap())
         };
-        let made: Result<Upstream, AddressError> = Upstream::new(&address);
+        let made: Result<GrpcClient, AddressError> = GrpcClient::new(&address);
         assert_eq!(made.is_ok(), expected, "{uri} {authority:?}");
     }
 }
