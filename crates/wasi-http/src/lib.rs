@@ -77,6 +77,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "reqwest")]
+pub mod backend;
 pub mod bindings;
 pub mod callbacks;
 pub mod calls;

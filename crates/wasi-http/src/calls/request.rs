@@ -11,7 +11,7 @@ pub struct CallRequest {
     /// The name of the upstream.
     pub upstream: Bytes,
     /// The headers, with `:method`, `:path` and `:authority` and perhaps `:scheme`. Once dispatched, `content-length` is that of the
-    /// body.
+    /// body, and there wherever a body could be expected.
     pub headers: ByteMap,
     /// The body; empty for none.
     pub body: Bytes,
@@ -44,7 +44,9 @@ impl CallRequest {
             return Err(Status::Unavailable);
         }
         let declares = self.headers.get(b"content-length").is_some();
-        if declares || !self.body.is_empty() {
+        let method = self.headers.get(b":method").unwrap_or_default();
+        // With these methods servers want to be told that there is no body.
+        if declares || !self.body.is_empty() || matches!(method, b"POST" | b"PUT" | b"PATCH") {
             let length = self.body.len().to_string();
             self.headers.set(b"content-length", length.as_bytes());
         }
@@ -87,7 +89,12 @@ mod tests {
     type Pairs = &'static [(&'static str, &'static str)];
     const GET: Pairs = &[(":method", "GET"), (":path", "/"), (":authority", "a")];
 
-    fn request(headers: Pairs, more: Pairs, body: &'static str, trailers: Pairs) -> CallRequest {
+    fn request(
+        headers: &[(&'static str, &'static str)],
+        more: Pairs,
+        body: &'static str,
+        trailers: Pairs,
+    ) -> CallRequest {
         CallRequest {
             headers: headers.iter().chain(more).copied().collect(),
             body: Bytes::from_static(body.as_bytes()),
@@ -208,9 +215,15 @@ mod tests {
             (&[], "abc", &["3"]),
             (&[("content-length", "7")], "abc", &["3"]),
             (&[("content-length", "7"), ("content-length", "8")], "", &["0"]),
+            (&[(":method", "POST")], "", &["0"]),
         ];
         for (more, body, expected) in table {
-            let mut request = request(GET, more, body, &[]);
+            let head = if more.iter().any(|(name, _)| *name == ":method") {
+                &GET[1..]
+            } else {
+                GET
+            };
+            let mut request = request(head, more, body, &[]);
             request.accept(Limits::default()).unwrap();
             let lengths: Vec<&[u8]> = request.headers.get_all(b"content-length").collect();
             let expected: Vec<&[u8]> = expected.iter().map(|text| text.as_bytes()).collect();
