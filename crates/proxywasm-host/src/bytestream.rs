@@ -11,6 +11,26 @@ use wasi_http::{Part, Phase};
 impl Host {
     /// Begins a byte stream, such as a TCP connection of a client and the one to its upstream: each plugin of the chain gets a context
     /// for it. `properties` answers what only the driver knows. [`Host::new_connection`] comes next.
+    ///
+    /// ```
+    /// use proxywasm_host::{CloseSource, FilterChain, Host, MemorySink, Output};
+    ///
+    /// let mut host = Host::new(std::sync::Arc::new(MemorySink::default()));
+    /// let stream = host.open_bytestream(&FilterChain::new(vec![]), None);
+    /// host.new_connection(stream);
+    /// assert!(matches!(host.next_output(stream), Some(Output::ConnectUpstream)));
+    /// host.downstream_data(stream, "hello".into(), true);
+    /// match host.next_output(stream) {
+    ///     Some(Output::UpstreamData { data, end_of_stream }) => assert_eq!((&data[..], end_of_stream), (&b"hello"[..], true)),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// assert!(host.is_bypassed(stream), "there is no plugin that wants to see more");
+    /// host.upstream_data(stream, "".into(), true);
+    /// assert!(matches!(host.next_output(stream), Some(Output::DownstreamData { end_of_stream: true, .. })));
+    /// host.upstream_closed(stream, CloseSource::Remote);
+    /// host.downstream_closed(stream, CloseSource::Remote);
+    /// host.finish(stream);
+    /// ```
     pub fn open_bytestream(
         &mut self,
         chain: &FilterChain,

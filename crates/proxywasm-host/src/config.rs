@@ -66,7 +66,7 @@ pub struct Resources {
 /// instance takes the streams that come after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum FailurePolicy {
-    /// They are answered with 503, or reset once their response head is out. A fresh instance is made for the next stream.
+    /// They are answered with 503, or reset once their response head is out; byte streams are reset. A fresh instance is made for the next stream.
     #[default]
     Closed,
     /// They go on without the plugin.

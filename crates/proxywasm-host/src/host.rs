@@ -338,6 +338,7 @@ impl Host {
     }
 
     /// A piece begins its way through the chain.
+    #[inline]
     pub(crate) fn send_in(&mut self, key: StreamKey, place: Place, direction: Direction, piece: Piece) {
         self.current = Some(key);
         self.advance(Work {

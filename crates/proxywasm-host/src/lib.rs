@@ -5,6 +5,8 @@
 //! ([`Output`]); between the two, plugins read and change messages, hold them, answer by themselves. There are no sockets here, no
 //! tasks, nothing asynchronous. The only thread is the ticker of the [`Engine`], by which endless loops are stopped.
 //!
+//! TCP connections pass chains too, as bytes: [`Host::open_bytestream`], [`Host::downstream_data`] and the like.
+//!
 //! - An [`Engine`] compiles plugin code ([`Engine::load`]); one serves a process.
 //! - A [`Plugin`] is code with a [`PluginConfig`], proved on a throw-away instance before anything depends on it.
 //! - A [`FilterChain`] is plugins in order: a request passes them forwards, a response backwards.

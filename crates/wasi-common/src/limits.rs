@@ -5,7 +5,7 @@
 pub struct Limits {
     /// Bounds of each header, trailer and metadata map.
     pub map: MapLimits,
-    /// Bytes of a body that are held for one plugin, in each direction, while it pauses or waits. One mebibyte.
+    /// Bytes of a body, or of a byte stream, that are held for one plugin, in each direction, while it pauses or waits. One mebibyte.
     pub held_body_bytes: usize,
     /// Bytes to which a plugin may grow a body buffer by writing to it. 64 mebibytes.
     pub written_body_bytes: usize,

@@ -56,16 +56,41 @@ fn every_byte_arrives_both_ways() {
 }
 
 #[test]
-fn plugins_of_both_generations_in_one_chain() {
-    let proxy = proxy()
-        .tcp_upstream(echo())
-        .guest("tcp_legacy", "upper")
-        .wasm("it", &forwarding())
-        .start();
-    let mut client = connect(proxy.address());
-    let sent: Vec<u8> = b"Hello, World\n".repeat(100_000);
-    let received = exchange(&mut client, &sent);
-    assert!(received == sent.to_ascii_uppercase());
+fn sample_plugins_of_both_generations() {
+    let sent = b"Hello, World\n".repeat(30_000);
+    let lines = b"> Hello, World\n".repeat(30_000);
+    let upper = sent.to_ascii_uppercase();
+    // The chain with its configurations, and what the echo returns.
+    let table: [(&[(&str, &str)], &[u8]); 9] = [
+        (&[("tcp_component", "count")], &sent),
+        (&[("tcp_legacy", "count")], &sent),
+        (&[("tcp_component", "upper")], &upper),
+        (&[("tcp_legacy", "upper")], &upper),
+        (&[("tcp_component", "lines")], &lines),
+        (&[("tcp_legacy", "lines")], &lines),
+        (&[("tcp_component", "done")], &sent),
+        (&[("tcp_component", "delay 50")], &sent),
+        (
+            &[
+                ("tcp_legacy", "count"),
+                ("tcp_component", "delay 50"),
+                ("tcp_legacy", "upper"),
+                ("tcp_component", "done"),
+            ],
+            &upper,
+        ),
+    ];
+    for (chain, expected) in table {
+        let mut builder = proxy().tcp_upstream(echo());
+        for (name, configuration) in chain {
+            builder = builder.guest(name, configuration);
+        }
+        let proxy = builder.start();
+        for _ in 0..2 {
+            let received = exchange(&mut connect(proxy.address()), &sent);
+            assert!(received == expected, "{chain:?}: {} bytes", received.len());
+        }
+    }
 }
 
 #[test]

@@ -43,7 +43,9 @@ impl Host {
                     lane.seal();
                 });
         }
-        self.tell_of_all_ends(key);
+        if keeps_data {
+            self.tell_of_all_ends(key);
+        }
         for index in 0..filters {
             self.finalize(key, index);
         }

@@ -44,12 +44,13 @@
 //!     callbacks_off: [response_body]   # callbacks not to call although exported: (request|response)_(headers|body|trailers|metadata),
 //!                                # new_connection, (downstream|upstream)_(data|close)
 //!     log_level: info            # trace, debug, info, warn, error, critical
-//!     failure: closed            # when its instance fails: closed (503), open (go on without) or reload (503, restart no sooner than a second)
+//!     failure: closed            # when its instance fails: closed (503; TCP: reset), open (go on without) or reload (as closed, restart no
+//!                                # sooner than a second)
 //!     instances: shared          # shared (one a worker) or fresh_per_stream
 //!     headers_pause: stop_all    # ABI 0.2.1 and older: a pause in the headers callback stops the whole message (stop_all) or
 //!                                # the headers alone, and the body is delivered (hold_headers)
 //!     limits:
-//!       held_body: 1 MiB         # of a body, held while it pauses or waits
+//!       held_body: 1 MiB         # of a body, or of TCP data in one direction, held while it pauses or waits
 //!       written_body: 64 MiB     # to which it may grow a body
 //!       argument: 64 MiB         # of one hostcall's arguments
 //!       headers: 16384           # pairs in a map

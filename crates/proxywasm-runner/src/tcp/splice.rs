@@ -114,3 +114,67 @@ mod os {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::Pipe;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    /// Two ends of a connection; the first one does not block.
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let server = listener.accept().unwrap().0;
+        server.set_nonblocking(true).unwrap();
+        (server, client)
+    }
+
+    #[test]
+    fn bytes_pass_unseen() {
+        let ((from, mut sender), (to, mut receiver)) = (pair(), pair());
+        let sent: Vec<u8> = (0..5_000_000u32).map(|number| (number * 7 / 3) as u8).collect();
+        let expected = sent.clone();
+        let sending = thread::spawn(move || sender.write_all(&sent).unwrap());
+        let receiving = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            receiver.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        let mut pipe = Pipe::open().unwrap();
+        loop {
+            match pipe.fill(&from) {
+                Ok(0) => break,
+                Ok(size) => assert_eq!(pipe.len(), size),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+                    thread::yield_now();
+                }
+            }
+            while pipe.len() > 0 {
+                if let Err(error) = pipe.drain(&to) {
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+                    thread::yield_now();
+                }
+            }
+        }
+        drop(to);
+        sending.join().unwrap();
+        assert!(receiving.join().unwrap() == expected);
+    }
+
+    #[test]
+    fn one_that_is_not_empty_is_not_used_again() {
+        let (from, mut sender) = pair();
+        sender.write_all(b"secret").unwrap();
+        let mut pipe = Pipe::open().unwrap();
+        while pipe.fill(&from).is_err() {
+            thread::yield_now();
+        }
+        assert_eq!(pipe.len(), 6);
+        pipe.release();
+        assert_eq!(Pipe::open().unwrap().len(), 0);
+    }
+}
