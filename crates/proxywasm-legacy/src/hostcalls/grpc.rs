@@ -225,6 +225,10 @@ fn send<T: LegacyView + 'static>(
     let (memory, parts) = enter(&mut caller)?;
     let bytes = message.bytes(memory)?;
     let message = (message.address != 0 || message.len != 0).then(|| Bytes::copy_from_slice(bytes));
+    // Only here the older ABIs tell an unknown number from one of another kind.
+    if parts.grpc.kind(parts.common, token).is_err() {
+        return Err(Status::NotFound);
+    }
     let sent = parts.grpc.send(parts.common, token, message, end_of_stream);
     if sent == Err(Core::Unavailable) {
         // The status that plugins get for it does not tell, so it is not left to the debug log alone.

@@ -156,7 +156,7 @@ const FUNCTIONS: &[Legacy] = &[
         "proxy_grpc_send",
         "iiii->i",
         &["send_grpc_stream_message"],
-        &["ok", "bad_argument", "invalid_memory_access"],
+        &["ok", "not_found", "bad_argument", "invalid_memory_access"],
     ),
     legacy(
         "proxy_grpc_cancel",

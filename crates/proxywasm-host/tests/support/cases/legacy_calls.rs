@@ -86,7 +86,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 "proxy_grpc_stream 'service' 's.S' 'M' none &c -> ok
                 proxy_grpc_send $c 'one' 0 -> ok
                 proxy_grpc_send $c bad 0 -> invalid_memory_access
-                proxy_grpc_send 9999 'one' 0 -> bad_argument
+                proxy_grpc_send 9999 'one' 0 -> not_found
                 proxy_grpc_call 'service' 's.S' 'M' none 'message' 1000 &u -> ok
                 proxy_grpc_send $u 'one' 0 -> bad_argument
                 expect out:grpcsend",
