@@ -226,7 +226,7 @@ fn send<T: LegacyView + 'static>(
     let bytes = message.bytes(memory)?;
     let message = (message.address != 0 || message.len != 0).then(|| Bytes::copy_from_slice(bytes));
     // Only here the older ABIs tell an unknown number from one of another kind.
-    if parts.grpc.kind(parts.common, token).is_err() {
+    if parts.grpc.kind(parts.common, token) == Err(Core::BadArgument) {
         return Err(Status::NotFound);
     }
     let sent = parts.grpc.send(parts.common, token, message, end_of_stream);
