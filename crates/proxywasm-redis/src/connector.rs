@@ -28,6 +28,9 @@ pub trait Listener: Send + Sync {
     /// The connection was lost. From now on nothing is told.
     fn disconnected(&self) {}
 
+    /// The server has answered a probe: every [`RedisSettings::keepalive`], or sooner. For what has to be done now and then.
+    fn probed(&self) {}
+
     /// A key that was read with `CLIENT CACHING YES` before it has changed, or all of them might have.
     fn invalidated(&self, key: Option<&[u8]>) {
         let _ = key;
@@ -66,21 +69,37 @@ impl Connector {
     /// # Errors
     /// [`CallError::Unavailable`] at once where the server is known not to answer, or after the bound; [`CallError::Refused`].
     pub fn call(&self, request: impl Into<Request>) -> Answer {
-        let health = &self.shared.health;
         if !self.admit() {
             return Err(CallError::Unavailable);
         }
-        let waiter = Arc::new(Waiter::default());
+        let waiter = Waiter::new();
         self.send(Job::Run(request.into(), Reply::to_waiter(&waiter)));
-        match waiter.wait(self.bound) {
-            Some(answer) => answer,
-            None => {
-                health.count(Event::Timeout);
-                health.stall();
-                self.send(Job::Probe);
-                Err(CallError::Unavailable)
-            }
+        self.wait(&waiter)?
+    }
+
+    /// As [`Connector::call`], but what comes is not the caller's affair alone: `then` gets the answer on the connector's thread, exactly
+    /// once, also one that comes after the caller has given up. Returns when it has returned; it must be quick, and must not call
+    /// the connector and wait.
+    ///
+    /// # Errors
+    /// [`CallError::Unavailable`] at once where the server is known not to answer, and `then` has run with that; or after the bound.
+    pub fn call_then(
+        &self,
+        request: impl Into<Request>,
+        then: impl FnOnce(Answer) + Send + 'static,
+    ) -> Result<(), CallError> {
+        if !self.admit() {
+            then(Err(CallError::Unavailable));
+            return Err(CallError::Unavailable);
         }
+        let waiter = Waiter::new();
+        let waiting = Arc::clone(&waiter);
+        let reply = Reply::to_callback(Box::new(move |answer| {
+            then(answer);
+            waiting.arrive(());
+        }));
+        self.send(Job::Run(request.into(), reply));
+        self.wait(&waiter)
     }
 
     /// Sends a request and goes on. `then` is called exactly once, on the connector's thread, or on this one where the request is refused at
@@ -131,6 +150,17 @@ impl Connector {
     /// Whether the server answers.
     pub fn state(&self) -> State {
         self.shared.health.state()
+    }
+
+    /// Waits for the bound.
+    fn wait<T>(&self, waiter: &Waiter<T>) -> Result<T, CallError> {
+        waiter.wait(self.bound).ok_or_else(|| {
+            let health = &self.shared.health;
+            health.count(Event::Timeout);
+            health.stall();
+            self.send(Job::Probe);
+            CallError::Unavailable
+        })
     }
 
     /// Counts a call, and says whether it is worth sending.

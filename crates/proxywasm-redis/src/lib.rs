@@ -31,6 +31,7 @@
 mod connector;
 mod health;
 mod link;
+mod names;
 mod reply;
 mod request;
 mod settings;
@@ -39,6 +40,7 @@ pub mod test_server;
 
 pub use connector::{Connector, Listener};
 pub use health::{Counters, State};
+pub use names::{escape, random_id};
 pub use redis::{Cmd, Pipeline, Value, cmd, pipe};
 pub use request::{Request, Script};
 pub use settings::{RedisSettings, StartError};

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 /// What callers want of the thread.
@@ -111,6 +112,7 @@ impl Link {
         shared.tell(|listener| listener.connected());
         tracing::info!("connected to the Redis server");
         let probe = Notify::new();
+        let mut requests = JoinSet::new();
         let ended = {
             let mut watch = std::pin::pin!(watch(connection.clone(), &self.settings, &shared, &probe));
             loop {
@@ -118,14 +120,25 @@ impl Link {
                     () = &mut watch => break Ok(()),
                     () = lost.notified() => break Ok(()),
                     job = self.jobs.recv() => match job {
-                        Some(Job::Run(request, reply)) => send(connection.clone(), request, reply, Arc::clone(&shared)),
+                        Some(Job::Run(request, reply)) if reply.is_wanted() => {
+                            requests.spawn(send(connection.clone(), request, reply, Arc::clone(&shared)));
+                        }
+                        Some(Job::Run(..)) => {}
                         Some(Job::Probe) => probe.notify_one(),
                         None => break Err(Ended),
                     },
+                    Some(_) = requests.join_next(), if !requests.is_empty() => {}
                 }
             }
         };
+        if ended.is_err() {
+            // Whoever has gone may have sent something on its way out.
+            let sent = async { while requests.join_next().await.is_some() {} };
+            let _out_of_patience = timeout(self.settings.patience, sent).await;
+        }
         shared.health.set_connected(false);
+        // All of them are answered before anybody hears of the next connection.
+        requests.shutdown().await;
         shared.tell(|listener| listener.disconnected());
         if ended.is_ok() {
             tracing::warn!("the connection to the Redis server is lost");
@@ -199,18 +212,13 @@ async fn connect(
 }
 
 /// Sends a request, beside all others.
-fn send(connection: MultiplexedConnection, request: Request, reply: Reply, shared: Arc<Shared>) {
-    if !reply.is_wanted() {
-        return;
+async fn send(connection: MultiplexedConnection, request: Request, reply: Reply, shared: Arc<Shared>) {
+    let answer = request.run(connection).await;
+    if let Err(error) = &answer {
+        shared.health.count(Event::Error);
+        report(error, &shared);
     }
-    tokio::spawn(async move {
-        let answer = request.run(connection).await;
-        if let Err(error) = &answer {
-            shared.health.count(Event::Error);
-            report(error, &shared);
-        }
-        reply.give(answer);
-    });
+    reply.give(answer);
 }
 
 /// Says what the server refused, the first time on each connection for whoever runs it, and then only for who looks for it.
@@ -244,6 +252,9 @@ async fn watch(
             Ok(Ok(_)) if asked.elapsed() <= settings.bound => shared.health.recover(),
             Ok(Ok(_)) => {}
             Ok(Err(_)) | Err(_) => return,
+        }
+        if shared.health.state() == State::Up {
+            shared.tell(|listener| listener.probed());
         }
     }
 }

@@ -9,21 +9,20 @@ pub(crate) struct Reply(Option<To>);
 
 enum To {
     /// A caller that waits, if it still does.
-    Waiter(Weak<Waiter>),
+    Waiter(Weak<Waiter<Answer>>),
     Callback(Box<dyn FnOnce(Answer) + Send>),
 }
 
-/// A caller that waits for an answer.
-#[derive(Default)]
-pub(crate) struct Waiter {
-    answer: Mutex<Option<Answer>>,
+/// A caller that waits for something.
+pub(crate) struct Waiter<T> {
+    arrival: Mutex<Option<T>>,
     arrived: Condvar,
 }
 
 // === impl Reply ===
 
 impl Reply {
-    pub(crate) fn to_waiter(waiter: &Arc<Waiter>) -> Self {
+    pub(crate) fn to_waiter(waiter: &Arc<Waiter<Answer>>) -> Self {
         Self(Some(To::Waiter(Arc::downgrade(waiter))))
     }
 
@@ -65,19 +64,26 @@ impl Drop for Reply {
 
 // === impl Waiter ===
 
-impl Waiter {
-    /// Waits for the answer. `None` where it has not come in time.
-    pub(crate) fn wait(&self, bound: Duration) -> Option<Answer> {
-        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut answer, _) = self
-            .arrived
-            .wait_timeout_while(answer, bound, |answer| answer.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        answer.take()
+impl<T> Waiter<T> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            arrival: Mutex::new(None),
+            arrived: Condvar::new(),
+        })
     }
 
-    fn arrive(&self, answer: Answer) {
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    /// Waits. `None` where nothing has come in time.
+    pub(crate) fn wait(&self, bound: Duration) -> Option<T> {
+        let arrival = self.arrival.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut arrival, _) = self
+            .arrived
+            .wait_timeout_while(arrival, bound, |arrival| arrival.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        arrival.take()
+    }
+
+    pub(crate) fn arrive(&self, arrival: T) {
+        *self.arrival.lock().unwrap_or_else(PoisonError::into_inner) = Some(arrival);
         self.arrived.notify_one();
     }
 }
@@ -90,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_waiter() {
-        let waiter = Arc::new(Waiter::default());
+        let waiter = Waiter::new();
         let (first, second) = (Reply::to_waiter(&waiter), Reply::to_waiter(&waiter));
         assert!(waiter.wait(Duration::ZERO).is_none());
         std::thread::scope(|scope| {

@@ -250,6 +250,45 @@ fn a_server_that_hangs_for_too_long_is_given_up() {
 }
 
 #[test]
+fn an_answer_that_comes_late() {
+    let Some(server) = TestServer::start() else { return };
+    let connector = connected(RedisSettings {
+        bound: Duration::from_millis(50),
+        patience: Duration::from_secs(120),
+        ..RedisSettings::new(server.url())
+    });
+    let (sender, answers) = mpsc::channel::<Answer>();
+    let call = |request| {
+        let sender = sender.clone();
+        connector.call_then(request, move |answer| sender.send(answer).unwrap())
+    };
+    wait_until("a call succeeds", || call(set("k", "v")).is_ok());
+    server.hang(true);
+    wait_until("the caller has given up", || {
+        connector.state() == State::Stalled || call(get("k")).is_err()
+    });
+    server.hang(false);
+    wait_until("the answer has come", || {
+        answers
+            .try_recv()
+            .is_ok_and(|answer| answer == Ok(vec![text("v")]))
+    });
+}
+
+#[test]
+fn what_was_submitted_last_is_still_sent() {
+    let Some(server) = TestServer::start() else { return };
+    let (connector, other) = (patient(&server), patient(&server));
+    for index in 0..100 {
+        connector.submit(set(&format!("k{index}"), "v"), |_| {});
+    }
+    drop(connector);
+    wait_until("the last one has arrived", || {
+        other.call(get("k99")) == Ok(vec![text("v")])
+    });
+}
+
+#[test]
 fn every_submitted_request_is_answered() {
     let Some(mut server) = TestServer::start() else {
         return;

@@ -9,9 +9,10 @@ use crate::values::ValueList;
 use bytes::Bytes;
 use cache::{NearCache, Place, Version};
 use dashmap::DashMap;
-use proxywasm_redis::{Answer, CallError, Connector, Listener, Pipeline, Script, Value, cmd};
+use proxywasm_redis::{
+    Answer, CallError, Connector, Listener, Pipeline, Script, Value, cmd, escape, random_id,
+};
 use scripts::{DELETE, OPEN, REMOVE, WRITE};
-use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,7 +83,7 @@ impl RedisStores {
 impl KvBackend for RedisStores {
     fn open(&self, scope: &[u8], name: &[u8], create: bool) -> Result<Arc<dyn KvStore>, KvError> {
         let inner = &self.inner;
-        let scope = format!("{}{{{}}}", inner.settings.prefix, escaped(scope)).into_bytes();
+        let scope = format!("{}{{{}}}", inner.settings.prefix, escape(scope)).into_bytes();
         let place = (scope, name.into());
         if let Some(store) = self.opened.get(&place)
             && store.is_known_to_exist()
@@ -93,13 +94,8 @@ impl KvBackend for RedisStores {
         if name.len() > quotas.key_bytes && create {
             return Err(KvError::Full(Quota::KeyBytes));
         }
-        let mut random = [0; 20];
-        getrandom::fill(&mut random).map_err(|_| KvError::Unreachable)?;
-        let (id, first_cas) = random.split_at(16);
-        let id = id.iter().fold(0, |id, byte| id << 8 | u128::from(*byte));
-        let first_cas = first_cas
-            .iter()
-            .fold(0u32, |cas, byte| cas << 8 | u32::from(*byte));
+        let id = random_id().ok_or(KvError::Unreachable)?;
+        let first_cas = random_id().ok_or(KvError::Unreachable)? as u32;
         let answer = inner.connector.call(OPEN.request(
             [&*place.0],
             [
@@ -382,17 +378,4 @@ fn bucket(key: &[u8]) -> u8 {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     });
     (hash >> 24) as u8
-}
-
-/// A scope as it stands in keys: without any sign that means something there.
-fn escaped(scope: &[u8]) -> String {
-    let mut escaped = String::with_capacity(scope.len());
-    for byte in scope {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => escaped.push(char::from(*byte)),
-            // Writing to a string does not fail.
-            _ => _ = write!(escaped, "%{byte:02x}"),
-        }
-    }
-    escaped
 }

@@ -1,8 +1,12 @@
 //! Where queues live.
 
 mod in_process;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub use in_process::{InProcessQueues, QueueSettings};
+#[cfg(feature = "redis")]
+pub use redis::{RedisQueueSettings, RedisQueues};
 
 use crate::local::{Consumer, Subscription};
 use bytes::Bytes;

@@ -1,12 +1,12 @@
 //! `wasi-queue`: queues that plugins share, as the wasi-queue page of the Proxy-Wasm talk of April 2021 has them.
 //!
 //! [`Queues`] is what the plugins of one instance have opened. The queues themselves are in a [`QueueBackend`], which all workers share:
-//! [`InProcessQueues`], or one of the embedder's. Plugins that create a queue are told of its items: a queue puts notifications into the
+//! [`InProcessQueues`], `RedisQueues` with the feature `redis`, or one of the embedder's. Plugins that create a queue are told of its items: a queue puts notifications into the
 //! [`Mailbox`] of a worker, from whatever thread, and wakes it. For each item one consumer is told, and another one if it goes before
 //! it was called. [`LocalQueue`] says what holds in detail.
 //!
-//! It is no message broker: items do not outlive the process, what a plugin has taken is gone even if the plugin fails afterwards, and
-//! there is no fan-out. It starts no thread and waits for nothing.
+//! It is no message broker: what a plugin has taken is gone even if the plugin fails afterwards, and there is no fan-out. Without
+//! the feature `redis` it starts no thread and waits for nothing.
 //!
 //! # Example
 //!
@@ -85,6 +85,8 @@ pub mod mailbox;
 
 pub use self::core::Queues;
 pub use backend::{InProcessQueues, Item, Queue, QueueBackend, QueueError, QueueSettings};
+#[cfg(feature = "redis")]
+pub use backend::{RedisQueueSettings, RedisQueues};
 pub use bindings::{Callbacks, add_to_linker};
 pub use callbacks::QueueCallbacks;
 pub use local::{Bounds, Consumer, LocalQueue, Subscription};

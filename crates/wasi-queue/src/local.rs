@@ -95,6 +95,11 @@ impl LocalQueue {
         self.with(|state, _| state.items.len())
     }
 
+    /// Whether [`LocalQueue::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.with(|state, _| state.closed)
+    }
+
     /// Whether no item is at hand.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -125,6 +130,31 @@ impl LocalQueue {
             state.items.push_back(Item { place, payload });
             self.tell(state, 1, None, wakes);
             Ok(())
+        })
+    }
+
+    /// Adds items that were fetched from elsewhere, each at its place and whatever the bounds, and tells consumers.
+    pub fn put(self: &Arc<Self>, items: Vec<Item>) {
+        self.with(|state, wakes| {
+            if state.closed {
+                return;
+            }
+            let count = items.len();
+            for item in items {
+                state.bytes = state.bytes.saturating_add(item.payload.len());
+                state.insert(item);
+            }
+            self.tell(state, count, None, wakes);
+        });
+    }
+
+    /// Takes all items away that are at hand, to be delivered elsewhere. Those that are set aside stay so.
+    pub fn drain(&self) -> Vec<Item> {
+        self.with(|state, _| {
+            let items = Vec::from(std::mem::take(&mut state.items));
+            let bytes = items.iter().map(|item| item.payload.len()).sum();
+            state.bytes = state.bytes.saturating_sub(bytes);
+            items
         })
     }
 
@@ -162,9 +192,7 @@ impl LocalQueue {
     pub fn give_back(self: &Arc<Self>, item: Item) {
         self.with(|state, wakes| {
             if !state.closed {
-                let behind = |other: &Item| other.place > item.place;
-                let index = state.items.iter().position(behind).unwrap_or(state.items.len());
-                state.items.insert(index, item);
+                state.insert(item);
                 if state.missed {
                     self.tell(state, 1, None, wakes);
                 }
@@ -279,6 +307,17 @@ impl LocalQueue {
 // === impl State ===
 
 impl State {
+    /// Puts an item at its place.
+    fn insert(&mut self, item: Item) {
+        let behind = |other: &Item| other.place > item.place;
+        let is_last = self.items.back().is_none_or(|last| last.place < item.place);
+        let index = match is_last {
+            true => self.items.len(),
+            false => self.items.iter().position(behind).unwrap_or(self.items.len()),
+        };
+        self.items.insert(index, item);
+    }
+
     fn no_longer_aside(&mut self) {
         self.taken = self.taken.saturating_sub(1);
         self.missed &= self.taken > 0;

@@ -267,6 +267,31 @@ fn bounds_count_what_is_set_aside() {
 }
 
 #[test]
+fn what_was_fetched_from_elsewhere() {
+    let mut world = World::new(&["a1", "a2"]);
+    let item = |place, payload: &'static str| Item {
+        place,
+        payload: payload.into(),
+    };
+    world.queue.put(vec![item(5, "b"), item(9, "d")]);
+    world.queue.put(vec![item(3, "a"), item(7, "c")]);
+    assert_eq!(world.queue.len(), 4);
+    assert_eq!(world.calls().len(), 4 * 3 - 1, "one call for each");
+    let first = world.queue.take().unwrap();
+    assert_eq!(first, item(3, "a"));
+    assert_eq!(world.queue.drain(), [item(5, "b"), item(7, "c"), item(9, "d")]);
+    assert_eq!(world.queue.take(), Err(QueueError::Empty));
+    world.queue.give_back(first);
+    assert_eq!(world.drain(), 1);
+    world.queue.put(vec![item(11, "e")]);
+    assert_eq!(world.drain(), 1);
+    world.queue.close().unwrap();
+    assert!(world.queue.is_closed());
+    world.queue.put(vec![item(12, "f")]);
+    assert!(world.queue.is_empty());
+}
+
+#[test]
 fn closed() {
     let mut world = World::new(&["a1"]);
     world.push("x");
