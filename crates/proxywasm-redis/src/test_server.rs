@@ -68,7 +68,7 @@ impl TestServer {
         &self.folder
     }
 
-    /// Kills it. What it has answered to stays: a process that is killed loses nothing that it has handed to the system.
+    /// Kills it. What it has answered to stays: it hands each write to the system before it answers, and does not wait for the disk.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             // One that has ended already is as dead.
@@ -94,7 +94,7 @@ impl TestServer {
                 "--appendonly",
                 "yes",
                 "--appendfsync",
-                "everysec",
+                "no",
                 "--loglevel",
                 "warning",
             ])
