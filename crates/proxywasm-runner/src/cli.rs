@@ -135,6 +135,7 @@ impl Arguments {
                 background: Vec::new(),
                 engine,
                 services,
+                remotes: Vec::new(),
                 admin: arguments.admin,
             },
             &options,
@@ -217,9 +218,14 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    // Before anybody is told that it runs: a signal that comes at once is to stop it in order, too.
+    let signalled = {
+        let _context = runtime.enter();
+        shutdown::signalled()?
+    };
     let runner = Runner::start(settings, options)?;
     announce(&runner, &listeners, &background, workers);
-    let signal = runtime.block_on(shutdown::signalled())?;
+    let signal = runtime.block_on(signalled);
     tracing::info!("{signal}: stopping");
     runner.shut_down();
     tracing::info!("stopped");

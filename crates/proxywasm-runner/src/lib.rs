@@ -22,7 +22,7 @@
 //! let engine = proxywasm_host::Engine::new(Default::default())?;
 //! let listener = ListenerSettings::new("127.0.0.1:0".parse()?, AcceptMode::PerWorker, Vec::new());
 //! let services = Services::new(Arc::new(TracingSink));
-//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], background: Vec::new(), engine, services, admin: None };
+//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], background: Vec::new(), engine, services, remotes: Vec::new(), admin: None };
 //! let runner = Runner::start(settings, &LogOptions::default())?;
 //!
 //! let mut client = std::net::TcpStream::connect(runner.addresses()[0])?;
@@ -45,6 +45,9 @@ mod listen;
 mod log;
 mod message;
 mod properties;
+#[cfg(feature = "redis")]
+mod redis;
+mod remote;
 mod runner;
 mod server;
 mod settings;
@@ -56,6 +59,7 @@ mod worker;
 pub use admin::DEFAULT_ADMIN_ADDRESS;
 pub use listen::ListenError;
 pub use log::{LogOptions, RateLimited, parse_filter};
+pub use remote::Remote;
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
 pub use settings::{
     AcceptMode, BackgroundSettings, CodeError, ListenerSettings, RunMode, Settings, default_workers,

@@ -1,9 +1,10 @@
 //! The threads of a runner.
 
-use crate::admin::{self, Overrides};
+use crate::admin::{self, Metrics, Overrides};
 use crate::driver::Route;
 use crate::listen::{self, ListenError, Sockets};
 use crate::log::{LogOptions, RateLimited};
+use crate::remote::Remote;
 use crate::server::{self, Connections, Service};
 use crate::settings::{AcceptMode, BackgroundSettings, ListenerSettings, Settings};
 use crate::shutdown::{self, Shutdown, Trigger};
@@ -34,6 +35,7 @@ pub struct Runner {
     admin: Option<SocketAddr>,
     trigger: Trigger,
     threads: Vec<JoinHandle<()>>,
+    remotes: Vec<Arc<dyn Remote>>,
     /// Keeps the time of running plugins; they outlive no runner.
     _engine: Engine,
 }
@@ -96,6 +98,7 @@ impl Runner {
             admin: admin.as_ref().map(|(address, _)| *address),
             trigger,
             threads: Vec::new(),
+            remotes: settings.remotes,
             _engine: settings.engine,
         };
 
@@ -151,7 +154,10 @@ impl Runner {
         }
         if let Some((_, socket)) = admin {
             let shutdown = shutdown.clone();
-            let metrics = Arc::clone(&settings.services.metrics);
+            let metrics = Metrics {
+                plugins: Arc::clone(&settings.services.metrics),
+                remotes: runner.remotes.clone(),
+            };
             runner.spawn("admin".to_owned(), move || {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
@@ -185,6 +191,8 @@ impl Runner {
                 tracing::error!("a worker panicked");
             }
         }
+        // The workers had the last of what used them.
+        self.remotes.drain(..).for_each(|remote| remote.flush());
     }
 
     /// Starts a thread, and waits until it is known to work or not.

@@ -1,5 +1,6 @@
 //! What a runner is made of: validated, compiled, ready to be bound.
 
+use crate::remote::Remote;
 use crate::upstream::UpstreamTarget;
 use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode, Services};
 use std::net::SocketAddr;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub engine: Engine,
     /// What plugins reach, the same for all workers; but for the log, of which each worker has its own.
     pub services: Services,
+    /// Servers that the services live on, of which the runner shows figures and which it gives time at the end.
+    pub remotes: Vec<Arc<dyn Remote>>,
     /// The address for operators, if there is to be one; port 0 takes any that is free.
     pub admin: Option<SocketAddr>,
 }

@@ -36,15 +36,18 @@ impl Shutdown {
     }
 }
 
-/// Completes when the process gets SIGINT (Ctrl-C) or SIGTERM; returns the name of the signal.
+/// From now on SIGINT (Ctrl-C) and SIGTERM no longer end the process; the future completes when one comes, and returns its name. To be
+/// called within a runtime.
 ///
 /// # Errors
 /// The handlers cannot be installed.
-pub(crate) async fn signalled() -> io::Result<&'static str> {
+pub(crate) fn signalled() -> io::Result<impl Future<Output = &'static str>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => Ok("SIGINT"),
-        _ = terminate.recv() => Ok("SIGTERM"),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        }
+    })
 }

@@ -325,6 +325,31 @@ fn faulty_files_are_pointed_at() {
             "5:15",
             "a size such as",
         ),
+        (
+            "listeners: [{ address: 127.0.0.1:0 }]\nredis: { prefix: x }\n".into(),
+            "2:10",
+            "missing field `url`",
+        ),
+        (
+            "listeners: [{ address: 127.0.0.1:0 }]\nredis: { url: 'redis://h', prefix: 'a{b}' }\n".into(),
+            "2:36",
+            "`prefix` has to be made of letters",
+        ),
+        (
+            "listeners: [{ address: 127.0.0.1:0 }]\nredis:\n  url: redis://h\n  lease: 10ms\n".into(),
+            "4:10",
+            "at least 3s",
+        ),
+        (
+            "listeners: [{ address: 127.0.0.1:0 }]\nredis: { url: 127.0.0.1:6379 }\n".into(),
+            "2:15",
+            "give one like redis://host:6379",
+        ),
+        (
+            "listeners: [{ address: 127.0.0.1:0 }]\nqueues: { item: 1 ell }\n".into(),
+            "2:11",
+            "a size such as",
+        ),
         ("listeners: [".into(), "1:12", ""),
     ];
     for (config, position, message) in table {
@@ -347,6 +372,13 @@ fn faulty_files_are_pointed_at() {
         );
         assert!(error.contains(&shown), "{error}\nexpected\n{shown}");
     }
+    // Messages end up in logs, where no password belongs.
+    let file = folder.file(
+        "proxy.yaml",
+        "listeners: [{ address: 127.0.0.1:0 }]\nredis: { url: 'redis://u:secret@' }\n",
+    );
+    let error = String::from_utf8(output(&["serve", text(&file)]).stderr).unwrap();
+    assert!(error.contains(":2:15: ") && !error.contains("secret"), "{error}");
     let missing = output(&["serve", "no-such-file.yaml"]);
     assert!(
         String::from_utf8(missing.stderr)

@@ -178,6 +178,7 @@ impl ProxyBuilder {
             background: self.background,
             engine: engine().clone(),
             services: self.services,
+            remotes: Vec::new(),
             admin: self.admin.then_some(any),
         };
         Proxy {

@@ -4,13 +4,14 @@
 //! |---|---|---|
 //! | `/log_level` | GET | the lowest level of plugin messages that is written, or `as configured` |
 //! | `/log_level` | PUT | sets it, for all plugins on all workers; the body is the name of a level |
-//! | `/metrics` | GET | the metrics of plugins, in the text format of Prometheus |
+//! | `/metrics` | GET | the metrics of plugins, and those of servers that stores and queues live on, in the text format of Prometheus |
 //!
 //! It speaks plain HTTP/1.1 to whoever reaches the address, so the address should be one that only operators reach. Its thread serves
 //! nothing else; what it changes reaches the workers by a channel, and no request waits for it.
 
 mod pages;
 
+use crate::remote::Remote;
 use crate::server::rest_after;
 use crate::shutdown::Shutdown;
 use hyper::server::conn::http1;
@@ -33,6 +34,12 @@ pub(crate) struct Overrides {
     pub(crate) log_level: Option<LogLevel>,
 }
 
+/// What the page of metrics shows.
+pub(crate) struct Metrics {
+    pub(crate) plugins: Arc<MetricRegistry>,
+    pub(crate) remotes: Vec<Arc<dyn Remote>>,
+}
+
 /// The address where nothing else is configured: this machine only.
 pub const DEFAULT_ADMIN_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9901);
@@ -40,11 +47,23 @@ pub const DEFAULT_ADMIN_ADDRESS: SocketAddr =
 /// How long a client may take for a request, and a connection may be idle.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+// === impl Metrics ===
+
+impl Metrics {
+    fn render(&self) -> String {
+        let mut page = self.plugins.render();
+        self.remotes
+            .iter()
+            .for_each(|remote| remote.write_metrics(&mut page));
+        page
+    }
+}
+
 /// Serves until shutdown.
 pub(crate) async fn serve(
     socket: TcpListener,
     overrides: watch::Sender<Overrides>,
-    metrics: Arc<MetricRegistry>,
+    metrics: Metrics,
     shutdown: Shutdown,
 ) {
     let socket = match tokio::net::TcpListener::from_std(socket) {

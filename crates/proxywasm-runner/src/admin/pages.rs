@@ -1,19 +1,18 @@
 //! What the admin address answers.
 
-use super::Overrides;
+use super::{Metrics, Overrides};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
-use proxywasm_host::{LogLevel, METRICS_CONTENT_TYPE, MetricRegistry};
-use std::sync::Arc;
+use proxywasm_host::{LogLevel, METRICS_CONTENT_TYPE};
 use tokio::sync::watch;
 
 /// What is behind the paths.
 pub(super) struct Pages {
     overrides: watch::Sender<Overrides>,
-    metrics: Arc<MetricRegistry>,
+    metrics: Metrics,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -34,7 +33,7 @@ const LEVELS: [(&str, LogLevel); 6] = [
 // === impl Pages ===
 
 impl Pages {
-    pub(super) fn new(overrides: watch::Sender<Overrides>, metrics: Arc<MetricRegistry>) -> Self {
+    pub(super) fn new(overrides: watch::Sender<Overrides>, metrics: Metrics) -> Self {
         Self { overrides, metrics }
     }
 
@@ -112,13 +111,32 @@ fn not_allowed(methods: &'static str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::Remote;
+    use proxywasm_host::MetricRegistry;
+    use std::sync::Arc;
+
+    struct Gauge;
+
+    impl Remote for Gauge {
+        fn write_metrics(&self, page: &mut String) {
+            page.push_str("remote 7\n");
+        }
+
+        fn wait_until_up(&self) {}
+
+        fn flush(&self) {}
+    }
 
     #[tokio::test]
     async fn answers() {
         let (overrides, changes) = watch::channel(Overrides::default());
-        let metrics = Arc::new(MetricRegistry::default());
-        let hits = metrics.get_or_create(&"p".into(), b"hits", wasi_common::MetricType::Counter);
+        let plugins = Arc::new(MetricRegistry::default());
+        let hits = plugins.get_or_create(&"p".into(), b"hits", wasi_common::MetricType::Counter);
         hits.unwrap().increment(3).unwrap();
+        let metrics = Metrics {
+            plugins,
+            remotes: vec![Arc::new(Gauge)],
+        };
         let pages = Pages::new(overrides, metrics);
         let long = "x".repeat(MAX_BODY + 1);
         let table: &[(Method, &str, &str, u16, &str)] = &[
@@ -147,7 +165,7 @@ mod tests {
                 "/metrics",
                 "",
                 200,
-                "# HELP plugin_p_hits hits of p\n# TYPE plugin_p_hits counter\nplugin_p_hits 3\n",
+                "# HELP plugin_p_hits hits of p\n# TYPE plugin_p_hits counter\nplugin_p_hits 3\nremote 7\n",
             ),
             (Method::POST, "/metrics", "", 405, "this path takes GET\n"),
         ];

@@ -10,6 +10,20 @@
 //! admin:                         # for operators: log level, metrics; without this entry there is none
 //!   address: 127.0.0.1:9901      # the default; everyone who reaches it may use it
 //!
+//! redis:                         # where stores, shared data and queues live, for all runners that use it; default: in this process
+//!   url: redis://127.0.0.1:6379  # required; redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], or redis+unix:///PATH
+//!   prefix: proxywasm            # what all keys begin with
+//!   bound: 5ms                   # how long a hostcall, and with it its worker, waits; then it answers `unavailable`
+//!   patience: 1s                 # how long the server may be silent until the connection is given up, and made again
+//!   cache: 64 MiB                # of what plugins have read, kept until the server tells that it has changed
+//!   lease: 15s                   # after which items that a runner has fetched, and died with, are delivered to others
+//!
+//! stores:                        # bounds; past one, a write answers `unavailable`. `stores` and `total` are for each VM id
+//!   { stores: 1024, keys: 1048576, key: 64 KiB, values: 16 MiB, total: 256 MiB }
+//!
+//! queues:                        # bounds likewise; `queues` is for each VM id, `items` and `total` for each queue
+//!   { queues: 256, items: 65536, item: 1 MiB, total: 16 MiB }
+//!
 //! listeners:
 //!   - address: 127.0.0.1:8080    # required
 //!     protocol: http             # or tcp; see below
@@ -37,7 +51,8 @@
 //!     # configuration_base64: AAECAw==   # instead, for bytes
 //!     vm_configuration: ""       # configuration of the instance, for ABI 0.2.1 and older
 //!     root_id: ""                # which plugin of a module that holds several
-//!     vm_id: ""                  # plugins with one vm_id and otherwise equal settings share an instance
+//!     vm_id: ""                  # plugins with one vm_id share stores and queues, and with otherwise equal settings an instance
+//!     metric_scope: headers      # what stands before the names of its metrics; plugins of one scope share metrics; default: its name
 //!     environment: { KEY: value }   # what the plugin reads through WASI; default: nothing
 //!     allowed_hostcalls: [log]   # default: all
 //!     allowed_upstreams: [auth]  # that its own calls may go to; default: all; likewise allowed_stores, allowed_queues, allowed_functions
@@ -72,11 +87,14 @@ mod background;
 mod diagnostic;
 mod listener;
 mod plugin;
+mod redis;
+mod stores;
 mod units;
 
 pub use diagnostic::Diagnostic;
 
 use crate::log::LogOptions;
+use crate::remote::Remote;
 use crate::settings::{BackgroundSettings, ListenerSettings, Settings};
 use crate::upstream::UpstreamTarget;
 use admin::AdminEntry;
@@ -84,12 +102,16 @@ use background::BackgroundEntry;
 use listener::ListenerEntry;
 use plugin::PluginEntry;
 use proxywasm_host::{Engine, Plugin, Services};
+use redis::RedisEntry;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use stores::{QueuesEntry, StoresEntry};
+use wasi_kvstore::InProcessStores;
+use wasi_queue::InProcessQueues;
 
 /// A configuration file that was read; nothing is compiled or bound yet.
 #[derive(Debug)]
@@ -111,6 +133,11 @@ struct Root {
     #[serde(default)]
     plugins: Vec<PluginEntry>,
     admin: Option<AdminEntry>,
+    redis: Option<RedisEntry>,
+    #[serde(default)]
+    stores: StoresEntry,
+    #[serde(default)]
+    queues: QueuesEntry,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -161,11 +188,14 @@ impl ConfigFile {
         options
     }
 
-    /// Compiles the plugins, starts each on a throw-away instance, and puts everything together.
+    /// Compiles the plugins, starts each on a throw-away instance, and puts everything together. Stores and queues are those that the
+    /// file configures, whatever `services` has.
     ///
     /// # Errors
-    /// A plugin's file cannot be read, is no plugin that this host runs, or does not start.
+    /// A plugin's file cannot be read, is no plugin that this host runs, or does not start; the address of a server is none.
     pub fn build(&self, engine: &Engine, services: &Services) -> Result<Settings, Diagnostic> {
+        // A server is connected to while plugins compile.
+        let (services, remotes) = self.with_state(services)?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let mut codes = HashMap::new();
         let mut plugins: HashMap<&str, Plugin> = HashMap::new();
@@ -183,7 +213,7 @@ impl ConfigFile {
             let config = entry
                 .to_config()
                 .map_err(|(location, message)| self.at(location, message))?;
-            let plugin = Plugin::new(engine, code, config, services)
+            let plugin = Plugin::new(engine, code, config, &services)
                 .map_err(|error| self.at(entry.name.referenced, error.to_string()))?;
             plugins.insert(&entry.name.value, plugin);
         }
@@ -205,14 +235,40 @@ impl ConfigFile {
                 run: entry.run.into(),
             })
         });
+        remotes.iter().for_each(|remote| remote.wait_until_up());
         Ok(Settings {
             background: background.collect(),
             workers: self.root.workers.unwrap_or_else(crate::settings::default_workers),
             listeners,
             engine: engine.clone(),
-            services: services.clone(),
+            services,
+            remotes,
             admin: self.root.admin.as_ref().map(AdminEntry::address),
         })
+    }
+
+    /// The services with the stores and queues of the file, and the servers that these live on.
+    fn with_state(&self, services: &Services) -> Result<(Services, Vec<Arc<dyn Remote>>), Diagnostic> {
+        let (stores, queues) = (self.root.stores.settings(), self.root.queues.settings());
+        #[cfg(feature = "redis")]
+        if let Some(entry) = &self.root.redis {
+            let backends = entry.start(stores, queues).map_err(|(location, message)| {
+                let text = entry.without_password(&self.text);
+                Diagnostic::at(&self.path, &text, location, message)
+            })?;
+            let services = Services {
+                stores: backends.stores,
+                queues: backends.queues,
+                ..services.clone()
+            };
+            return Ok((services, vec![backends.server]));
+        }
+        let services = Services {
+            stores: Arc::new(InProcessStores::new(stores)),
+            queues: Arc::new(InProcessQueues::new(queues)),
+            ..services.clone()
+        };
+        Ok((services, Vec::new()))
     }
 
     /// What types cannot say.
@@ -222,6 +278,11 @@ impl ConfigFile {
             && let Err(error) = crate::log::parse_filter(&filter.value)
         {
             return Err(self.at(filter.referenced, error.to_string()));
+        }
+        if let Some(redis) = &root.redis {
+            redis
+                .check()
+                .map_err(|(location, message)| self.at(location, message))?;
         }
         if root.listeners.value.is_empty() && root.background.is_empty() {
             return Err(self.at(

@@ -26,6 +26,7 @@ pub(super) struct PluginEntry {
     root_id: String,
     #[serde(default)]
     vm_id: String,
+    metric_scope: Option<String>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     allowed_hostcalls: Option<Vec<String>>,
@@ -136,6 +137,7 @@ impl PluginEntry {
         Ok(PluginConfig {
             root_id: self.root_id.clone(),
             vm_id: self.vm_id.clone(),
+            metric_scope: self.metric_scope.clone(),
             configuration: self.configuration()?,
             vm_configuration: text_or_json(self.vm_configuration.as_ref()),
             environment: self.environment.clone().into_iter().collect(),

@@ -1,0 +1,69 @@
+//! The Redis or Valkey server in the configuration file.
+
+#[cfg(feature = "redis")]
+mod backends;
+
+use super::units::{Period, Size};
+use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
+#[cfg(feature = "redis")]
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// `redis`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, reason = "such a runner only says that it cannot do it")
+)]
+pub(super) struct RedisEntry {
+    url: Spanned<String>,
+    prefix: Option<Spanned<String>>,
+    bound: Option<Period>,
+    patience: Option<Period>,
+    cache: Option<Size>,
+    lease: Option<Spanned<Period>>,
+}
+
+/// Several probes, of which there is one each half second.
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+
+// === impl RedisEntry ===
+
+impl RedisEntry {
+    /// What can be said without a connection.
+    pub(super) fn check(&self) -> Result<(), (Location, String)> {
+        if !cfg!(feature = "redis") {
+            let message =
+                "this runner was built without the feature `redis`: its stores and queues live in its memory";
+            return Err((self.url.referenced, message.to_owned()));
+        }
+        // Braces would decide which part of a key says where a cluster keeps it.
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
+        if let Some(prefix) = &self.prefix
+            && (prefix.value.is_empty() || !prefix.value.bytes().all(is_plain))
+        {
+            let message = "`prefix` has to be made of letters, digits and any of - _ . : /";
+            return Err((prefix.referenced, message.to_owned()));
+        }
+        if let Some(lease) = &self.lease
+            && lease.value.0 < SHORTEST_LEASE
+        {
+            let message = "`lease` has to be at least 3s: it is renewed when the server is probed";
+            return Err((lease.referenced, message.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The text of the file, without the address if that may hold a password: for messages, which end up in logs.
+    #[cfg(feature = "redis")]
+    pub(super) fn without_password<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let url = &*self.url.value;
+        match url.contains('@') {
+            true => text.replace(url, &"*".repeat(url.chars().count())).into(),
+            false => text.into(),
+        }
+    }
+}
