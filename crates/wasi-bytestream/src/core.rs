@@ -62,8 +62,7 @@ impl Bytestream {
     pub fn resume(&mut self, common: &mut Common, context_id: u32, side: Side) -> Result<(), Status> {
         let context = own_stream(common, context_id)?;
         let not_held = common.own_plugin(context_id)?.settings.policy.resume_not_held;
-        let stream = common.streams.get_mut(context.stream);
-        if stream.is_none_or(|stream| *stream.closed(side.direction())) {
+        if is_closed(common, context, side) {
             return not_held.answer();
         }
         if common.resume(context_id, ContextType::Bytestream, side.direction())? {
@@ -76,16 +75,20 @@ impl Bytestream {
     ///
     /// # Errors
     /// `bad_argument` and `not_allowed` for the id, `invalid_operation` for a context of another kind and for a side that is
-    /// closed, or is about to be (which the older ABIs ignore).
+    /// closed, or that the plugin has closed (which the older ABIs ignore). What another plugin of the stream has closed is closed
+    /// when what this one was given has gone on, so this one still may resume, or close too.
     pub fn close(&mut self, common: &mut Common, context_id: u32, side: Side) -> Result<(), Status> {
         let context = own_stream(common, context_id)?;
         let ended = common.own_plugin(context_id)?.settings.policy.close_ended;
+        if is_closed(common, context, side) {
+            return ended.answer();
+        }
         let stream = common.streams.get_mut(context.stream);
         let Some(stream) = stream.filter(|stream| stream.reply != Reply::Closed) else {
             return ended.answer();
         };
-        if std::mem::replace(stream.closed(side.direction()), true) {
-            return ended.answer();
+        if let Some(lane) = stream.lane(context.filter, side.direction()) {
+            lane.closes = true;
         }
         self.effects.push(Effect::Close { context_id, side });
         Ok(())
@@ -204,6 +207,19 @@ pub fn is_legal(phase: Phase, action: Action) -> bool {
         Phase::DownstreamData | Phase::UpstreamData => true,
         Phase::UpstreamClose | Phase::DownstreamClose => false,
     }
+}
+
+/// Whether there is nothing to resume or to close on a side, as far as a plugin knows: the connection is closed, or the plugin has closed
+/// it itself.
+fn is_closed(common: &mut Common, context: Context, side: Side) -> bool {
+    let Some(stream) = common.streams.get_mut(context.stream) else {
+        return true;
+    };
+    let direction = side.direction();
+    *stream.closed(direction)
+        || stream
+            .lane(context.filter, direction)
+            .is_none_or(|lane| lane.closes)
 }
 
 /// A TCP stream of the plugin that is executing.
@@ -353,7 +369,11 @@ mod tests {
             }
             assert_eq!(table.bytestream.take_effects().len(), 2);
             let stream = table.common.streams.get_mut(table.stream).unwrap();
-            (stream.closed, stream.reply) = ([false; 2], Reply::Closed);
+            stream.filters[0]
+                .lanes
+                .iter_mut()
+                .for_each(|lane| lane.closes = false);
+            stream.reply = Reply::Closed;
             for side in BOTH {
                 assert_eq!(table.bytestream.close(&mut table.common, id, side), again);
             }

@@ -30,7 +30,7 @@ pub struct Stream {
     pub filters: Vec<Filter>,
     /// How far the answer to the downstream is.
     pub reply: Reply,
-    /// For a byte stream: whether the connection that a direction comes from is closed, or a plugin has asked for that.
+    /// For a byte stream: whether the connection that a direction comes from is closed, as plugins are told.
     pub closed: [bool; 2],
     /// Properties that plugins have set, seen by all plugins of the stream.
     pub properties: PropertyStore,
@@ -52,6 +52,8 @@ pub struct Filter {
 pub struct Lane {
     /// Whether something is held here.
     pub flow: Flow,
+    /// For a byte stream: whether the plugin has asked that the connection be closed that the direction comes from.
+    pub closes: bool,
     /// The part of the body that is here.
     pub body: Buffer,
     /// What may be done with the body.
@@ -252,7 +254,7 @@ impl Stream {
         self.filters.get_mut(filter)?.lanes.get_mut(direction as usize)
     }
 
-    /// Whether the connection that a direction comes from is closed, or a plugin has asked for that. Only byte streams know.
+    /// Whether the connection that a direction comes from is closed. Only byte streams know.
     pub fn closed(&mut self, direction: Direction) -> &mut bool {
         let [request, response] = &mut self.closed;
         match direction {
@@ -283,6 +285,7 @@ impl Filter {
         self.context_id = 0;
         for lane in &mut self.lanes {
             lane.flow = Flow::Open;
+            lane.closes = false;
             lane.body.clear();
             lane.body_access = Access::None;
             lane.body_written = false;

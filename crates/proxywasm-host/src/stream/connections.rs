@@ -63,6 +63,10 @@ impl Host {
         if !connections.connects {
             // Nobody waits for what it has forwarded.
             connections.closing = true;
+            if !stream.open.contains(&true) {
+                // Another plugin has closed it.
+                return;
+            }
             self.silence(key);
             if let Some(stream) = self.stream(key) {
                 stream.outputs.push_back(Output::CloseDownstream);
@@ -86,7 +90,12 @@ impl Host {
 
     /// Whether a plugin has asked to close a connection, and what it asked for went with its instance.
     pub(crate) fn is_close_lost(&mut self, key: StreamKey) -> bool {
-        let asked = self.streams.get(key).map_or([false; 2], |slots| slots.closed);
+        let filters = self.streams.get(key).map_or(&[][..], |slots| &slots.filters);
+        let asked = DIRECTIONS.map(|from| {
+            filters
+                .iter()
+                .any(|filter| of(filter.lanes.each_ref(), from).closes)
+        });
         let Some(connections) = self.stream(key).and_then(|stream| stream.connections()) else {
             return false;
         };

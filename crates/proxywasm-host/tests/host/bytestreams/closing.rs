@@ -262,6 +262,52 @@ fn others_of_the_chain_get_what_was_forwarded_to_them() {
     );
 }
 
+#[test]
+fn what_others_hold_when_a_plugin_closes_is_theirs_to_decide() {
+    // The first plugin closes in order while the second one holds what the first one had forwarded to it. The second one then lets
+    // it go, or closes too; either way each direction gets its end, and both connections are closed once.
+    for closes in ["$close_downstream", "$close_upstream"] {
+        let body = format!("(drop (call {closes} (local.get $ctx))) FORWARD_");
+        let closing = guest(&[("upd", &body)]);
+        let until_end = "(if (result i32) (local.get $eos) (then FORWARD_) (else PAUSE_))";
+        for (then, trace, rest) in [
+            ("$resume_downstream", "con con =0 dnd0!", "up:a up! closeup"),
+            ("$close_downstream", "con con =0", "up! closeup"),
+            ("$close_upstream", "con con =0", "up! closeup"),
+        ] {
+            let mut bench = Bench::new(&[closing.clone(), acting(then, &[("dnd", until_end)])]);
+            let id = bench.open_bytestream();
+            assert_eq!(
+                bench.feed(id, "con dnd:a upd:b"),
+                "connect down:b down! closedown",
+                "{closes}"
+            );
+            bench.trace();
+            let other = bench.open_bytestream();
+            bench.feed(other, "con");
+            assert_eq!(bench.trace(), trace, "{closes}, then {then}");
+            assert_eq!(bench.feed(id, "dnc"), rest, "{closes}, then {then}");
+        }
+    }
+}
+
+#[test]
+fn several_plugins_close_before_there_is_an_upstream() {
+    // The first plugin closes and pauses. The second one, whose context of that stream has the first id after its own, was not asked yet.
+    let first = acting(
+        "$close_downstream",
+        &[("con", "(drop (call $close_downstream (local.get $ctx))) PAUSE_")],
+    );
+    let second = guest(&[("con", "(call $say (call $close_upstream (i32.const 2))) FORWARD_")]);
+    let mut bench = Bench::new(&[first, second]);
+    let id = bench.open_bytestream();
+    assert_eq!(bench.feed(id, "con"), "closedown");
+    let other = bench.open_bytestream();
+    assert_eq!(bench.feed(other, "con"), "connect");
+    assert_eq!(bench.trace(), "con con =6 con =0");
+    assert_eq!(bench.feed(id, "dnc"), "", "the client is let go once");
+}
+
 struct Known;
 
 impl PropertySource for Known {
