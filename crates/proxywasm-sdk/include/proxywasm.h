@@ -1549,7 +1549,7 @@ typedef uint32_t proxywasm_custom_callback_id_t;
  * Statuses: `ok`; `bad_argument` (unknown function, or it refuses the parameters); `not_allowed` (the policy
  * forbids the function); `not_found` (the function does not have what it was asked for); `invalid_operation` (no
  * callback of a plugin is running); `invalid_memory_access`; `internal_failure` (the function failed);
- * `unavailable` (too many results are kept, or the function cannot do it now).
+ * `unavailable` (the parameters are too large, too many results are kept, or the function cannot do it now).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-ffi page.
  *

@@ -45,8 +45,8 @@ impl Functions {
     ///
     /// # Errors
     /// `bad_argument` for an unknown function, `not_allowed` where the policy forbids it, `invalid_operation` while no plugin is
-    /// executing; `unavailable` where the plugin has too many results that it did not take, or where these are larger than its bound for
-    /// arguments. Otherwise what the function answered; see [`FunctionError::status`](crate::FunctionError::status).
+    /// executing; `unavailable` where the parameters are larger than the plugin's bound for arguments, where it has too many results
+    /// that it did not take, or where these are larger than that bound. Otherwise what the function answered; see [`FunctionError::status`](crate::FunctionError::status).
     pub fn call(&mut self, common: &Common, number: u32, parameters: &[&[u8]]) -> Result<u32, Status> {
         let settings = common.current_settings().ok_or(Status::InvalidOperation)?;
         let registered = self.registry.get(number).ok_or(Status::BadArgument)?;
@@ -55,6 +55,10 @@ impl Functions {
         }
         let (plugin_id, limits) = (common.scope.plugin_id, settings.limits);
         self.results.check_room(plugin_id, limits.handles)?;
+        // Many regions may be the same memory, so all together can be far more than a plugin has.
+        if packed_list_len(parameters.iter().copied()) > limits.argument_bytes {
+            return Err(Status::Unavailable);
+        }
         let context = CallContext {
             plugin: settings,
             context_id: common.scope.context_id,

@@ -108,6 +108,41 @@ fn calls() {
 }
 
 #[test]
+fn a_function_never_sees_more_than_the_bound_for_arguments() {
+    // The first plugin may hand over 100 bytes, with 4 for the list and 4 for each parameter.
+    for (parameters, len, calls) in [
+        (1, 92, 1),
+        (1, 93, 0),
+        (3, 28, 1),
+        (3, 29, 0),
+        (24, 0, 1),
+        (25, 0, 0),
+    ] {
+        let called = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&called);
+        let mut registry = FunctionRegistry::new();
+        let function = move |_: &CallContext<'_>, _: &[&[u8]]| {
+            *count.lock().unwrap() += 1;
+            Ok(Vec::new())
+        };
+        registry.register("reverse", function).unwrap();
+        let region = vec![0; len];
+        let result =
+            Functions::new(Arc::new(registry)).call(&two_plugins(), 1, &vec![&region[..]; parameters]);
+        let expected = if calls == 1 {
+            Ok(1)
+        } else {
+            Err(Status::Unavailable)
+        };
+        assert_eq!(
+            (result, *called.lock().unwrap()),
+            (expected, calls),
+            "{parameters} of {len}"
+        );
+    }
+}
+
+#[test]
 fn what_was_not_taken_is_forgotten_and_its_room_is_free_again() {
     let common = two_plugins();
     let mut functions = Functions::new(registry());
