@@ -84,7 +84,7 @@ impl Running {
         let lines: Vec<String> = stdout.lines().take(lines).map(Result::unwrap).collect();
         let address = lines
             .first()
-            .and_then(|line| line.split("http://").nth(1)?.split(',').next());
+            .and_then(|line| line.split("://").nth(1)?.split(',').next());
         let address = address
             .unwrap_or_else(|| panic!("no address: {lines:?}"))
             .to_owned();
@@ -221,6 +221,62 @@ plugins:
     assert_eq!(running.lines[4], "  no plugins");
     assert!(running.get("/").contains("200 OK"));
     assert_eq!(running.stop("-TERM"), "", "the filter of the file is kept to");
+}
+
+#[test]
+fn connections_as_bytes() {
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tcp://{}", upstream.local_addr().unwrap());
+    let folder = Folder::new("tcp");
+    let plugin = folder.plugin();
+    let file = folder.file(
+        "proxy.yaml",
+        format!(
+            "workers: 1
+listeners:
+  - address: 127.0.0.1:0
+    protocol: tcp
+    plugins: [it]
+    upstream: {target}
+    connect_timeout: 1s
+    idle_timeout: 1m
+plugins:
+  - {{ name: it, file: plugin.wasm, callbacks_off: [new_connection, downstream_data, upstream_close] }}
+"
+        ),
+    );
+    for arguments in [
+        &["serve", text(&file)][..],
+        &[
+            "run",
+            "--plugin",
+            text(&plugin),
+            "--name",
+            "it",
+            "--workers",
+            "1",
+            "--listen",
+            "127.0.0.1:0",
+            "--upstream",
+            &target,
+        ],
+    ] {
+        let running = Running::start(arguments, 2);
+        let address = &running.address;
+        let expected = [
+            format!("listening on tcp://{address}, 1 workers, upstream: {target}"),
+            "  plugin it: ABI 0.2.1".to_owned(),
+        ];
+        assert_eq!(running.lines, expected);
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"ping").unwrap();
+        let mut server = upstream.accept().unwrap().0;
+        let mut received = [0; 4];
+        server.read_exact(&mut received).unwrap();
+        assert_eq!(&received, b"ping");
+        drop((client, server));
+        running.stop("-TERM");
+    }
 }
 
 #[test]

@@ -117,3 +117,53 @@ impl<'de> Deserialize<'de> for UpstreamEntry {
         text.parse().map(Self).map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::ConfigFile;
+    use std::path::Path;
+
+    #[test]
+    fn protocols_and_upstreams() {
+        // The rest of a listener; where and what is wrong with it.
+        let table = [
+            ("", None),
+            (", upstream: echo", None),
+            (", protocol: tcp, upstream: 'tcp://h:1', idle_timeout: 1s", None),
+            (
+                ", protocol: tcp",
+                Some(("1:24", "needs an upstream `tcp://HOST:PORT`")),
+            ),
+            (
+                ", protocol: tcp, upstream: 'http://h'",
+                Some(("1:62", "needs an upstream `tcp://HOST:PORT`")),
+            ),
+            (
+                ", upstream: 'tcp://h:1'",
+                Some(("1:47", "needs a listener with `protocol: tcp`")),
+            ),
+            (
+                ", protocol: tcp, upstream: 'tcp://h'",
+                Some(("1:62", "it lacks a port")),
+            ),
+            (
+                ", idle_timeout: 1s",
+                Some(("1:51", "is for listeners with `protocol: tcp`")),
+            ),
+        ];
+        for (rest, expected) in table {
+            let text = format!("listeners: [{{ address: 127.0.0.1:0{rest} }}]\n");
+            let error = ConfigFile::parse(Path::new("file"), text).err();
+            let shown = error.map(|error| error.to_string()).unwrap_or_default();
+            match expected {
+                None => assert_eq!(shown, "", "{rest}"),
+                Some((place, message)) => {
+                    assert!(
+                        shown.contains(place) && shown.contains(message),
+                        "{rest}: {shown}"
+                    );
+                }
+            }
+        }
+    }
+}

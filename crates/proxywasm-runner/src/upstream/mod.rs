@@ -199,8 +199,20 @@ mod tests {
                 connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             }))
         };
+        let tcp = |host: &str, port| {
+            Some(UpstreamTarget::Tcp(TcpTarget {
+                host: host.to_owned(),
+                port,
+                connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+                idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            }))
+        };
         let table = [
             ("echo", Some(UpstreamTarget::Echo)),
+            ("tcp://127.0.0.1:5432", tcp("127.0.0.1", 5432)),
+            ("tcp://[::1]:6379", tcp("::1", 6379)),
+            ("tcp://example.test", None),
+            ("tcp://example.test:1/path", None),
             ("http://127.0.0.1:9000", http("127.0.0.1", 9000)),
             ("http://example.test/", http("example.test", 80)),
             ("http://[::1]:81", http("::1", 81)),
@@ -212,7 +224,15 @@ mod tests {
             ("", None),
         ];
         for (text, expected) in table {
-            assert_eq!(text.parse().ok(), expected, "{text:?}");
+            let target: Option<UpstreamTarget> = text.parse().ok();
+            assert_eq!(target, expected, "{text:?}");
+            let shown = target.filter(|target| *target != UpstreamTarget::Echo);
+            let again = shown.as_ref().map(|target| target.to_string().parse());
+            assert_eq!(
+                again.map(|target| target.ok()),
+                shown.map(Some),
+                "{text:?} as it is shown"
+            );
         }
     }
 }
