@@ -209,17 +209,15 @@ impl Host {
         }
     }
 
-    /// Ends callouts that have taken too long.
+    /// Ends callouts that have taken too long. Those that plugins begin meanwhile are not among them, so that one that tries again and
+    /// again keeps nobody from its turn.
     pub(crate) fn expire_callouts(&mut self, now: Instant) {
-        while let Some((_, id)) = self
-            .callouts
-            .deadlines
-            .first()
-            .copied()
-            .filter(|(at, _)| *at <= now)
-        {
+        let due = self.callouts.deadlines.iter().take_while(|(at, _)| *at <= now);
+        let due: Vec<CalloutId> = due.map(|(_, id)| *id).collect();
+        for id in due {
+            // The callback of another may have closed it.
             let Some(open) = self.callouts.cancel(id) else {
-                return;
+                continue;
             };
             let timeout = open.time.map_or(Duration::ZERO, |(timeout, _)| timeout);
             let reason = format!("no answer within {} ms", timeout.as_millis());

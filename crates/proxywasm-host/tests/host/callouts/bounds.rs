@@ -206,6 +206,18 @@ fn deadlines() {
 }
 
 #[test]
+fn a_plugin_that_tries_again_at_once_keeps_nobody_from_its_turn() {
+    // Each callback of a callout that took too long begins another one, which is over by that time as well.
+    let mut driver = Driver::new(&Guest {
+        request: "(call $call AUTH GET (i32.const 1)) (i32.const 0)",
+        whole: Some("(call $call AUTH GET (i32.const 1)) (i32.const 0)"),
+        ..WHOLE
+    });
+    assert_eq!(driver.run("rqh late"), ">1 s1=rqh! R1:0,0,0 x1 >2");
+    assert_eq!(driver.run("late"), "R2:0,0,0 x2 >3");
+}
+
+#[test]
 fn bounds_of_answers() {
     let mut driver = Driver::with(
         &[&Guest {
