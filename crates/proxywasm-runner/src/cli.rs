@@ -133,6 +133,7 @@ impl Arguments {
                 workers,
                 listeners: vec![listener],
                 background: Vec::new(),
+                upstreams: Vec::new(),
                 engine,
                 services,
                 remotes: Vec::new(),

@@ -22,7 +22,16 @@
 //! let engine = proxywasm_host::Engine::new(Default::default())?;
 //! let listener = ListenerSettings::new("127.0.0.1:0".parse()?, AcceptMode::PerWorker, Vec::new());
 //! let services = Services::new(Arc::new(TracingSink));
-//! let settings = Settings { workers: NonZeroUsize::MIN, listeners: vec![listener], background: Vec::new(), engine, services, remotes: Vec::new(), admin: None };
+//! let settings = Settings {
+//!     workers: NonZeroUsize::MIN,
+//!     listeners: vec![listener],
+//!     background: Vec::new(),
+//!     upstreams: Vec::new(),
+//!     engine,
+//!     services,
+//!     remotes: Vec::new(),
+//!     admin: None,
+//! };
 //! let runner = Runner::start(settings, &LogOptions::default())?;
 //!
 //! let mut client = std::net::TcpStream::connect(runner.addresses()[0])?;
@@ -37,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod callouts;
 pub mod cli;
 pub mod config;
 mod driver;
@@ -62,8 +72,8 @@ pub use log::{LogOptions, RateLimited, parse_filter};
 pub use remote::Remote;
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
 pub use settings::{
-    AcceptMode, BackgroundSettings, CodeError, ListenerSettings, RunMode, Settings, default_workers,
-    load_code,
+    AcceptMode, BackgroundSettings, CodeError, ListenerSettings, RunMode, Settings, UpstreamSettings,
+    default_workers, load_code,
 };
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TargetError, TcpTarget,

@@ -6,7 +6,7 @@ use crate::listen::{self, ListenError, Sockets};
 use crate::log::{LogOptions, RateLimited};
 use crate::remote::Remote;
 use crate::server::{self, Connections, Service};
-use crate::settings::{AcceptMode, BackgroundSettings, ListenerSettings, Settings};
+use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, Settings};
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::tcp::TcpRoute;
 use crate::upstream::{Upstream, UpstreamTarget};
@@ -133,13 +133,15 @@ impl Runner {
             let background = background_of(number, &settings.background);
             let services = Services {
                 log: Arc::new(RateLimited::tracing(log)),
+                upstreams: settings::names(&settings.upstreams),
                 ..settings.services.clone()
             };
+            let upstreams = settings.upstreams.clone();
             runner.spawn(format!("worker-{number}"), move || {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
                     .build_local(Default::default())?;
-                let worker = Worker::new(services);
+                let worker = Worker::new(services, &upstreams);
                 // Before a connection is taken, here or in a worker that starts later.
                 background.iter().for_each(|plugin| worker.keep_running(plugin));
                 Ok(move || work(&runtime, &worker, start))

@@ -1,8 +1,9 @@
 //! What a runner is made of: validated, compiled, ready to be bound.
 
 use crate::remote::Remote;
-use crate::upstream::UpstreamTarget;
-use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode, Services};
+use crate::upstream::{HttpTarget, UpstreamTarget};
+use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode, Services, Upstreams};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub struct Settings {
     pub listeners: Vec<ListenerSettings>,
     /// Plugins that run without streams. A worker starts its own before it takes connections.
     pub background: Vec<BackgroundSettings>,
+    /// The servers that plugins can call by name. The runner tells its plugins of these, whatever `services` has.
+    pub upstreams: Vec<UpstreamSettings>,
     /// The engine that the plugins were compiled with.
     pub engine: Engine,
     /// What plugins reach, the same for all workers; but for the log, of which each worker has its own.
@@ -38,6 +41,15 @@ pub struct ListenerSettings {
     pub chain: FilterChain,
     /// Where they go, which says what the listener speaks.
     pub upstream: UpstreamTarget,
+}
+
+/// A server that plugins can call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// The name by which plugins call it.
+    pub name: String,
+    /// Where it is.
+    pub target: HttpTarget,
 }
 
 /// How connections come to workers.
@@ -122,6 +134,12 @@ impl BackgroundSettings {
     pub(crate) fn runs_in(&self, worker: usize) -> bool {
         self.run == RunMode::PerWorker || worker == 0
     }
+}
+
+/// The names of upstreams, as plugins are told of them.
+pub(crate) fn names(upstreams: &[UpstreamSettings]) -> Arc<dyn Upstreams> {
+    let names = upstreams.iter().map(|upstream| upstream.name.clone());
+    Arc::new(names.collect::<BTreeSet<String>>())
 }
 
 /// Reads and compiles the code of a plugin.

@@ -5,7 +5,11 @@
 //! a destructor only leaves its id; a task of the worker makes its last callbacks.
 
 use crate::admin::Overrides;
-use proxywasm_host::{FilterChain, Host, Plugin, PropertySource, Services, StreamId};
+use crate::callouts::Callouts;
+use crate::settings::UpstreamSettings;
+use proxywasm_host::{
+    CallEvent, CalloutId, FilterChain, GrpcEvent, Host, Plugin, PropertySource, Services, StreamId,
+};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,6 +28,7 @@ pub(crate) struct Worker {
     deadline: Cell<Option<Instant>>,
     deadline_moved: Notify,
     woken: Arc<Woken>,
+    callouts: Callouts,
 }
 
 /// Whoever takes what comes out of the host for one stream.
@@ -43,7 +48,7 @@ struct Woken(Notify);
 // === impl Worker ===
 
 impl Worker {
-    pub(crate) fn new(services: Services) -> Rc<Self> {
+    pub(crate) fn new(services: Services, upstreams: &[UpstreamSettings]) -> Rc<Self> {
         let woken = Arc::new(Woken::default());
         let mut host = Host::new(services);
         host.set_waker(Waker::from(Arc::clone(&woken)));
@@ -55,6 +60,7 @@ impl Worker {
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
             woken,
+            callouts: Callouts::new(upstreams),
         })
     }
 
@@ -78,6 +84,8 @@ impl Worker {
                 tokio::task::yield_now().await;
             }
         });
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move { worker.callouts.run(&worker).await });
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move {
             // An error says that the runner stops.
@@ -138,6 +146,30 @@ impl Worker {
         question(&self.host.borrow())
     }
 
+    /// Something came back for an HTTP callout.
+    pub(crate) fn http_call_event(&self, id: CalloutId, event: CallEvent) {
+        let mut host = self.host.borrow_mut();
+        host.http_call_event(id, event);
+        self.settle(&mut host);
+    }
+
+    /// Something came back for a gRPC callout.
+    pub(crate) fn grpc_event(&self, id: CalloutId, event: GrpcEvent) {
+        let mut host = self.host.borrow_mut();
+        host.grpc_event(id, event);
+        self.settle(&mut host);
+    }
+
+    /// Whether more of the answer to a callout is wanted.
+    pub(crate) fn wants_call(&self, id: CalloutId) -> bool {
+        self.host.borrow_mut().wants_call(id)
+    }
+
+    /// The calls that plugins make.
+    pub(crate) fn callouts(&self) -> &Callouts {
+        &self.callouts
+    }
+
     /// Ends a stream: its plugins get their last callbacks now.
     pub(crate) fn finish(&self, id: StreamId) {
         let mut host = self.host.borrow_mut();
@@ -190,7 +222,7 @@ impl Worker {
         host.is_ending()
     }
 
-    /// Delivers what came out for other streams, and notes the next deadline.
+    /// Delivers what came out for other streams, and what is to be sent for callouts, and notes the next deadline.
     fn settle(&self, host: &mut Host) {
         while let Some(id) = host.next_ready() {
             let taker = self.takers.borrow().get(id.index()).cloned().flatten();
@@ -202,6 +234,9 @@ impl Worker {
                 // Its client is gone; nobody wants it.
                 None => while host.next_output(id).is_some() {},
             }
+        }
+        while let Some(command) = host.next_command() {
+            self.callouts.push(command);
         }
         let deadline = host.next_deadline();
         if deadline != self.deadline.replace(deadline) {

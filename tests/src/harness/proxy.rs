@@ -5,8 +5,8 @@ use proxywasm_host::{
     Engine, EngineSettings, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
 };
 use proxywasm_runner::{
-    AcceptMode, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, HttpTarget, ListenerSettings, LogOptions, RunMode,
-    Runner, Settings, TcpTarget, UpstreamTarget,
+    AcceptMode, BackgroundSettings, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget,
+    ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget, UpstreamSettings, UpstreamTarget,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -28,6 +28,7 @@ pub struct ProxyBuilder {
     workers: usize,
     admin: bool,
     background: Vec<BackgroundSettings>,
+    upstreams: Vec<UpstreamSettings>,
 }
 
 /// A proxy with one worker and no plugins, before the built-in echo.
@@ -40,6 +41,7 @@ pub fn proxy() -> ProxyBuilder {
         workers: 1,
         admin: false,
         background: Vec::new(),
+        upstreams: Vec::new(),
     }
 }
 
@@ -150,6 +152,19 @@ impl ProxyBuilder {
         self
     }
 
+    /// Lets plugins call the server at an address, by name.
+    pub fn upstream_of_calls(mut self, name: &str, address: SocketAddr) -> Self {
+        self.upstreams.push(UpstreamSettings {
+            name: name.to_owned(),
+            target: HttpTarget {
+                host: address.ip().to_string(),
+                port: address.port(),
+                connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            },
+        });
+        self
+    }
+
     /// Has an admin address.
     pub fn admin(mut self) -> Self {
         self.admin = true;
@@ -176,6 +191,7 @@ impl ProxyBuilder {
             workers: NonZeroUsize::new(self.workers).unwrap(),
             listeners: vec![listener],
             background: self.background,
+            upstreams: self.upstreams,
             engine: engine().clone(),
             services: self.services,
             remotes: Vec::new(),

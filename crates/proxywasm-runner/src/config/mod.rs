@@ -43,6 +43,11 @@
 //!   - plugin: uploader           # required
 //!     run: per_process           # per_process (one in all) or per_worker (one in each, to share the items of a queue, say)
 //!
+//! upstreams:                     # servers that plugins can call; default: none
+//!   - name: auth                 # required; the name by which plugins call it
+//!     url: http://127.0.0.1:9001 # required
+//!     connect_timeout: 5s        # then the call fails
+//!
 //! plugins:
 //!   - name: headers              # required; names the plugin in chains, logs and the property `plugin_name`
 //!     file: headers.wasm         # required; relative to this file
@@ -90,6 +95,7 @@ mod plugin;
 mod redis;
 mod stores;
 mod units;
+mod upstreams;
 
 pub use diagnostic::Diagnostic;
 
@@ -110,6 +116,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stores::{QueuesEntry, StoresEntry};
+use upstreams::UpstreamEntry;
 use wasi_kvstore::InProcessStores;
 use wasi_queue::InProcessQueues;
 
@@ -138,6 +145,8 @@ struct Root {
     stores: StoresEntry,
     #[serde(default)]
     queues: QueuesEntry,
+    #[serde(default)]
+    upstreams: Vec<UpstreamEntry>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -196,6 +205,11 @@ impl ConfigFile {
     pub fn build(&self, engine: &Engine, services: &Services) -> Result<Settings, Diagnostic> {
         // A server is connected to while plugins compile.
         let (services, remotes) = self.with_state(services)?;
+        let upstreams: Vec<_> = self.root.upstreams.iter().map(UpstreamEntry::settings).collect();
+        let services = Services {
+            upstreams: crate::settings::names(&upstreams),
+            ..services
+        };
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let mut codes = HashMap::new();
         let mut plugins: HashMap<&str, Plugin> = HashMap::new();
@@ -240,6 +254,7 @@ impl ConfigFile {
             background: background.collect(),
             workers: self.root.workers.unwrap_or_else(crate::settings::default_workers),
             listeners,
+            upstreams,
             engine: engine.clone(),
             services,
             remotes,
@@ -324,6 +339,7 @@ impl ConfigFile {
                 }
             }
         }
+        upstreams::check(&root.upstreams).map_err(|(location, message)| self.at(location, message))?;
         self.check_background()
     }
 

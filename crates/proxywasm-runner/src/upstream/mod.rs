@@ -135,6 +135,13 @@ impl FromStr for UpstreamTarget {
     }
 }
 
+impl HttpTarget {
+    /// Its URL, without a path.
+    pub(crate) fn origin(&self) -> String {
+        UpstreamTarget::Http(self.clone()).to_string()
+    }
+}
+
 impl fmt::Display for UpstreamTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, host, port) = match self {

@@ -1,0 +1,66 @@
+//! Upstreams in the configuration file: servers that plugins can call.
+
+use super::units::Period;
+use crate::settings::UpstreamSettings;
+use crate::upstream::{HttpTarget, UpstreamTarget};
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+use serde_saphyr::{Location, Spanned};
+
+/// One entry of `upstreams`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamEntry {
+    name: Spanned<String>,
+    url: UrlEntry,
+    connect_timeout: Option<Period>,
+}
+
+/// `url` of an upstream.
+#[derive(Debug)]
+struct UrlEntry(HttpTarget);
+
+/// What is wrong with upstreams, and where.
+pub(super) fn check(entries: &[UpstreamEntry]) -> Result<(), (Location, String)> {
+    for (index, entry) in entries.iter().enumerate() {
+        let name = &entry.name;
+        if name.value.is_empty() {
+            return Err((name.referenced, "an upstream needs a name".to_owned()));
+        }
+        let mut others = entries.iter().take(index);
+        if others.any(|other| other.name.value == name.value) {
+            let message = format!("two upstreams are called `{}`; names have to differ", name.value);
+            return Err((name.referenced, message));
+        }
+    }
+    Ok(())
+}
+
+// === impl UpstreamEntry ===
+
+impl UpstreamEntry {
+    pub(super) fn settings(&self) -> UpstreamSettings {
+        let mut target = self.url.0.clone();
+        if let Some(period) = self.connect_timeout {
+            target.connect_timeout = period.0;
+        }
+        UpstreamSettings {
+            name: self.name.value.clone(),
+            target,
+        }
+    }
+}
+
+// === impl UrlEntry ===
+
+impl<'de> Deserialize<'de> for UrlEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.parse().map_err(de::Error::custom)? {
+            UpstreamTarget::Http(target) => Ok(Self(target)),
+            UpstreamTarget::Echo | UpstreamTarget::Tcp(_) => Err(de::Error::custom(format!(
+                "plugins cannot call `{text}`; write `http://HOST[:PORT]`"
+            ))),
+        }
+    }
+}

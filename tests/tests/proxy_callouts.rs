@@ -1,0 +1,317 @@
+//! Calls of plugins in a running proxy, to services that answer, refuse, fail, break off or never answer.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of a test fail by panicking, as the test does"
+)]
+#![cfg(test)]
+
+use proxywasm_host::PluginConfig;
+use proxywasm_tests::guests::{CALL_COMPONENT, CALL_LEGACY, REPORT_COMPONENT};
+use proxywasm_tests::harness::{Client, Message, Origin, Proxy, proxy};
+use std::collections::BTreeSet;
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+const GUESTS: [&str; 2] = [CALL_COMPONENT, CALL_LEGACY];
+
+/// A service that answers by the path: `/ok` with 200 and the id of the request, after a time that depends on the id; `/404`, `/500` and so on with that status; `/drop` breaks off within the body; `/hang` never answers.
+///
+/// The test sees each request, and a second time when the caller has given it up.
+fn service() -> Origin {
+    Origin::raw(answer)
+}
+
+fn answer(mut reader: BufReader<TcpStream>, seen: Sender<Message>) {
+    while let Ok(Some(mut request)) = Message::read_head(&mut reader) {
+        request.read_body(&mut reader);
+        let path = request.start.split(' ').nth(1).unwrap().to_owned();
+        let id = request.header("x-request-id").unwrap_or_default();
+        let again = request.clone();
+        let _ = seen.send(request);
+        let answer = match path.as_str() {
+            "/hang" | "/report" => {
+                let gone = match reader.read(&mut [0]) {
+                    Ok(read) => read == 0,
+                    Err(error) => error.kind() == ErrorKind::ConnectionReset,
+                };
+                if gone {
+                    let _ = seen.send(again);
+                }
+                return;
+            }
+            "/drop" => {
+                let _ = reader
+                    .get_mut()
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nnot all");
+                return;
+            }
+            "/ok" => {
+                let number: u64 = id
+                    .split('-')
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .unwrap_or(0);
+                thread::sleep(Duration::from_millis(number * 7 % 50));
+                format!("HTTP/1.1 200 OK\r\nx-request-id: {id}\r\ncontent-length: 2\r\n\r\nok")
+            }
+            status => format!("HTTP/1.1 {} No\r\ncontent-length: 0\r\n\r\n", &status[1..]),
+        };
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn proxy_with(guest: &str, auth: SocketAddr, milliseconds: u32) -> Proxy {
+    proxy()
+        .workers(2)
+        .upstream_of_calls("auth", auth)
+        .guest(guest, &format!("auth authz {milliseconds}"))
+        .start()
+}
+
+/// A port on which nobody listens.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn what_a_service_can_do() {
+    // No upstream is called `authz`, so the plugin stops where it asks that one, which shows that the first has answered.
+    let long = 10_000;
+    let table = [
+        ("/ok", true, long, 503, "", Some(("authz: ", "")), "id-7"),
+        ("/403", true, long, 403, "auth", None, ""),
+        ("/404", true, long, 403, "auth", None, ""),
+        ("/500", true, long, 503, "", Some(("auth: ", "")), ""),
+        ("/503", true, long, 503, "", Some(("auth: ", "")), ""),
+        (
+            "/drop",
+            true,
+            long,
+            503,
+            "",
+            Some(("auth: ", "the answer broke off")),
+            "",
+        ),
+        (
+            "/hang",
+            true,
+            200,
+            503,
+            "",
+            Some(("auth: ", "no answer within 200 ms")),
+            "",
+        ),
+        (
+            "/ok",
+            false,
+            long,
+            503,
+            "",
+            Some(("auth: ", "no connection to the upstream")),
+            "",
+        ),
+    ];
+    let service = service();
+    for guest in GUESTS {
+        for (path, listens, milliseconds, status, refused_by, failure, id) in table {
+            let address = if listens { service.address() } else { nobody() };
+            let proxy = proxy_with(guest, address, milliseconds);
+            let response = proxy
+                .client()
+                .request(&format!("GET {path}"), &[("x-request-id", "id-7")]);
+            let what = format!("{guest} {path} {listens}");
+            assert_eq!(response.status(), status, "{what}");
+            assert_eq!(
+                response.header("x-refused-by").unwrap_or_default(),
+                refused_by,
+                "{what}"
+            );
+            let reason = response.header("x-call-failure");
+            match (&reason, failure) {
+                (Some(reason), Some((asked, why))) => {
+                    assert!(reason.starts_with(asked), "{what}: {reason}");
+                    // The plugin of the older ABI does not ask for the reason.
+                    assert!(guest == CALL_LEGACY || reason.contains(why), "{what}: {reason}");
+                }
+                _ => assert_eq!(reason.is_some(), failure.is_some(), "{what}: {reason:?}"),
+            }
+            assert_eq!(response.header("x-auth-id").unwrap_or_default(), id, "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_a_service_gets() {
+    for guest in GUESTS {
+        let service = service();
+        let proxy = proxy_with(guest, service.address(), 10_000);
+        proxy.client().request(
+            "POST /ok?a=%20b",
+            &[("x-request-id", "7"), ("content-length", "0")],
+        );
+        let request = service.received();
+        assert_eq!(request.start, "GET /ok?a=%20b HTTP/1.1", "{guest}");
+        assert_eq!(request.header("x-request-id").as_deref(), Some("7"), "{guest}");
+        let host = request.header("host").unwrap_or_default();
+        assert_ne!(
+            host,
+            service.address().to_string(),
+            "the authority is the plugin's: {guest}"
+        );
+    }
+}
+
+#[test]
+fn each_answer_belongs_to_its_request() {
+    for guest in GUESTS {
+        let service = service();
+        let proxy = proxy_with(guest, service.address(), 20_000);
+        let address = proxy.address();
+        let clients: Vec<_> = (0..50)
+            .map(|client| {
+                thread::spawn(move || {
+                    let mut connection = Client::connect(address);
+                    for round in 0..4 {
+                        let id = format!("{client}-{round}");
+                        let response = connection.request("GET /ok", &[("x-request-id", &id)]);
+                        assert_eq!(response.header("x-auth-id"), Some(id));
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.join().unwrap();
+        }
+        let asked: BTreeSet<String> = (0..200)
+            .map(|_| service.received().header("x-request-id").unwrap())
+            .collect();
+        assert_eq!(asked.len(), 200, "{guest}: each request asks once");
+    }
+}
+
+#[test]
+fn clients_that_leave() {
+    for guest in GUESTS {
+        let service = service();
+        let proxy = proxy_with(guest, service.address(), 60_000);
+        let mut clients: Vec<_> = (0..10).map(|_| proxy.client()).collect();
+        for client in &mut clients {
+            client.send("GET /hang HTTP/1.1\r\nhost: a\r\nx-request-id: 1\r\n\r\n");
+        }
+        for _ in 0..10 {
+            service.received();
+        }
+        drop(clients);
+        if guest == CALL_COMPONENT {
+            // It cancels its calls, and so their connections are closed.
+            for _ in 0..10 {
+                service.received();
+            }
+        }
+        let response = proxy.client().request("GET /403", &[]);
+        assert_eq!(response.status(), 403, "{guest}: the others are served");
+    }
+}
+
+#[test]
+fn calls_that_outlive_their_stream() {
+    let reports = Origin::fixed("HTTP/1.1 204 No Content\r\n\r\n");
+    let proxy = proxy()
+        .upstream_of_calls("reports", reports.address())
+        .guest(REPORT_COMPONENT, "")
+        .start();
+    assert_eq!(proxy.client().request("GET /a", &[]).status(), 200);
+    let report = reports.received();
+    assert_eq!(report.start, "POST /report HTTP/1.1");
+    assert_eq!(report.body, b"GET /a 200");
+}
+
+#[test]
+fn a_runner_that_stops() {
+    let service = service();
+    let proxy = proxy()
+        .upstream_of_calls("reports", service.address())
+        .guest(REPORT_COMPONENT, "")
+        .start();
+    let mut client = proxy.client();
+    for _ in 0..3 {
+        client.request("GET /a", &[]);
+        service.received();
+    }
+    drop(client);
+    proxy.shut_down();
+    for _ in 0..3 {
+        // Every call that was under way is given up.
+        service.received();
+    }
+}
+
+/// Asks `auth` before each request goes on, with the body `ask`. An answer as it comes: it counts the bytes of the body, and resumes the
+/// request at the end, with the count in the request header `x-size`.
+const COUNTING: &str = r#"(module
+    (import "wasi-http" "dispatch_http_call" (func $dispatch (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi-http" "resume_http_request" (func $resume (param i32) (result i32)))
+    (import "wasi-common" "set_map_values" (func $set_map (param i32 i32 i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (global $size (mut i32) (i32.const 0))
+    (global $context (mut i32) (i32.const 0))
+    ;; Iovecs: 0 the upstream, 8 the head, 16 the body, 24 the header to add
+    (data (i32.const 0) "\80\00\00\00\04\00\00\00\00\01\00\00\3f\00\00\00\84\00\00\00\03\00\00\00\00\02\00\00\1a\00\00\00")
+    (data (i32.const 128) "authask")
+    (data (i32.const 256) "\03\00\00\00\07\00\00\00\04\00\00\00\05\00\00\00\04\00\00\00\0a\00\00\00\05\00\00\00")
+    (data (i32.const 284) ":methodPOST:path/big:authorityauth!")
+    (data (i32.const 512) "\01\00\00\00\06\00\00\00\08\00\00\00x-size")
+    (func (export "proxy_abi_version_2021_04"))
+    (func $check (param $status i32) (if (local.get $status) (then unreachable)))
+    (func (export "proxy_on_http_request_headers") (param $context i32) (param i32 i32) (result i32)
+        (global.set $context (local.get $context))
+        (call $check (call $dispatch (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16) (i32.const 1)
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64)))
+        (i32.const 3))
+    (func (export "proxy_on_http_call_response_headers") (param i32 i32) (result i32) (i32.const 0))
+    (func (export "proxy_on_http_call_response_body") (param $callout i32) (param $size i32) (param $end i32) (result i32)
+        (global.set $size (i32.add (global.get $size) (local.get $size)))
+        (if (local.get $end) (then
+            (call $print (i32.const 537) (global.get $size))
+            (call $check (call $set_map (global.get $context) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 24) (i32.const 1)))
+            (call $check (call $resume (global.get $context)))))
+        (i32.const 0))
+    ;; Eight digits, the last one at an address.
+    (func $print (param $at i32) (param $value i32)
+        (if (i32.ge_u (local.get $at) (i32.const 530)) (then
+            (i32.store8 (local.get $at) (i32.add (i32.const 48) (i32.rem_u (local.get $value) (i32.const 10))))
+            (call $print (i32.sub (local.get $at) (i32.const 1)) (i32.div_u (local.get $value) (i32.const 10)))))))"#;
+
+#[test]
+fn an_answer_that_is_larger_than_what_is_held_of_one() {
+    const SIZE: usize = 20 << 20;
+    let service = Origin::raw(|mut reader, seen| {
+        let mut request = Message::read_head(&mut reader).unwrap().unwrap();
+        request.read_body(&mut reader);
+        seen.send(request).unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n");
+        reader.get_mut().write_all(head.as_bytes()).unwrap();
+        reader.get_mut().write_all(&vec![b'x'; SIZE]).unwrap();
+    });
+    let mut config = PluginConfig::new("counting");
+    config.limits.callout_bytes = 1 << 16;
+    let proxy = proxy()
+        .upstream_of_calls("auth", service.address())
+        .wasm_with(&wat::parse_str(COUNTING).unwrap(), config)
+        .start();
+    let response = proxy.client().request("GET /a", &[]);
+    assert_eq!(response.status(), 200, "the request went on to the echo");
+    let echoed = String::from_utf8(response.body).unwrap();
+    assert!(echoed.contains(&format!("x-size: {SIZE:08}")), "{echoed}");
+    let request = service.received();
+    assert_eq!(request.start, "POST /big HTTP/1.1");
+    assert_eq!(request.header("host").as_deref(), Some("auth!"));
+    assert_eq!(request.body, b"ask");
+}
