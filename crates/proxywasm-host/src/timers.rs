@@ -5,6 +5,9 @@ use crate::state::State;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+/// Timers of one instance that one call fires, so that others and streams get their turn: a callback may take its time.
+const TIMERS_PER_TURN: usize = 64;
+
 /// When the next timer of each instance is due: at most one entry for each, whatever plugins do.
 #[derive(Debug, Default)]
 pub(crate) struct TimerSchedule {
@@ -46,8 +49,8 @@ impl TimerSchedule {
 }
 
 impl Host {
-    /// Calls plugins for their timers that are due by `now`. Each timer has its turn once, also where a plugin creates ever new ones
-    /// meanwhile.
+    /// Calls plugins for their timers that are due by `now`, [`TIMERS_PER_TURN`] of each instance; the others stay due. Each timer has
+    /// its turn once, also where a plugin creates ever new ones meanwhile.
     pub(crate) fn fire_timers(&mut self, now: Instant) {
         for vm in self.timers.due(now) {
             let Some(generation) = self.vms.get(vm).map(|slot| slot.generation) else {
@@ -56,7 +59,7 @@ impl Host {
             let Some(state) = self.state_of(vm, generation) else {
                 continue;
             };
-            for timer in state.timers.take_due(now) {
+            for timer in state.timers.take_some_due(now, TIMERS_PER_TURN) {
                 let live = |host: &mut Self| {
                     host.state_of(vm, generation)
                         .map(|state| state.timers.begin(timer))

@@ -116,8 +116,16 @@ impl Timers {
     /// What their callbacks create is not among them, so that a plugin that goes on creating timers without a period keeps nobody
     /// from its turn.
     pub fn take_due(&mut self, now: Instant) -> Vec<TimerKey> {
+        self.take_some_due(now, usize::MAX)
+    }
+
+    /// Like [`Timers::take_due`], but takes no more than `limit` of them; [`Timers::next_due`] tells that there are more. For one who has
+    /// others to serve as well: each callback may take its time.
+    pub fn take_some_due(&mut self, now: Instant, limit: usize) -> Vec<TimerKey> {
         let mut due = Vec::new();
-        while let Some((at, key)) = self.schedule.first().copied().filter(|(at, _)| *at <= now) {
+        while due.len() < limit
+            && let Some((at, key)) = self.schedule.first().copied().filter(|(at, _)| *at <= now)
+        {
             self.schedule.remove(&(at, key));
             if let Ok(timer) = self.timers.get_mut(key.plugin_id, key.timer_id) {
                 timer.phase = Phase::Due(at);

@@ -181,6 +181,25 @@ fn a_plugin_that_goes_on_creating_timers_lets_others_have_their_turn() {
 }
 
 #[test]
+fn a_plugin_with_many_timers_lets_others_have_their_turn() {
+    // A hundred timers of the first plugin are due before the one of the second.
+    let many = "(local $left i32) (local.set $left (i32.const 100))
+        (loop $next (drop (call $once (i32.const 0)))
+            (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))";
+    let other = "(drop (call $once (i32.const 0)))";
+    let mut bench = started(&[guest(many, "FORWARD_", ""), guest(other, "FORWARD_", "")]);
+    let ids = |range: std::ops::RangeInclusive<u32>| range.map(|id| format!("={id}"));
+    let turns = [
+        ids(1..=64).chain(ids(1..=1)).collect::<Vec<_>>(),
+        ids(65..=100).collect(),
+    ];
+    for turn in turns {
+        assert_eq!(wait(&mut bench, Duration::from_secs(1)), turn.join(" "));
+    }
+    assert_eq!(bench.host.next_deadline(), None);
+}
+
+#[test]
 fn a_timer_that_was_due_at_the_same_time_can_be_deleted() {
     let start = "(drop (call $every (i32.const 50))) (drop (call $every (i32.const 50)))";
     let timer = "(drop (call $delete (i32.sub (i32.const 3) (local.get $timer))))";

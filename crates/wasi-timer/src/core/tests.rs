@@ -118,6 +118,23 @@ fn a_one_off_timer_ends_with_its_callback() {
 }
 
 #[test]
+fn some_of_those_that_are_due() {
+    let common = two_plugins();
+    let mut timers = Timers::default();
+    let start = Instant::now();
+    let ids = [0; 3].map(|_| timers.create(&common, ms(0), true).unwrap());
+    timers.arm(start);
+    let mut taken = Vec::new();
+    // How many are taken at most, how many were taken so far.
+    for (limit, expected) in [(0, 0), (1, 1), (5, 3), (1, 3)] {
+        taken.extend(timers.take_some_due(start, limit));
+        assert_eq!(taken.len(), expected, "{limit}");
+        assert_eq!(timers.next_due(), (expected < 3).then_some(start), "{limit}");
+    }
+    assert_eq!(taken.iter().map(|key| key.timer_id).collect::<Vec<_>>(), ids);
+}
+
+#[test]
 fn deletion_at_any_time() {
     let common = two_plugins();
     let start = Instant::now();
