@@ -6,8 +6,15 @@
     reason = "a benchmark that cannot be set up has to stop, and nothing here is controlled by a peer"
 )]
 
+mod bytestreams;
+mod callouts;
+mod legacy;
 mod raw;
+mod redis;
+mod script;
+mod state;
 mod streams;
+mod world;
 
 /// One cost.
 pub struct Scenario {
@@ -15,83 +22,76 @@ pub struct Scenario {
     pub name: &'static str,
     /// How many of the thing that is measured one run of the body does.
     pub per_run: u32,
+    /// The scenario whose cost has to be subtracted, because the body does that too.
+    pub less: Option<&'static str>,
+    /// Whether its instructions tell anything; they do not where another process does the work.
+    pub is_counted: bool,
     /// Makes the body. What it prepares is not measured.
-    pub setup: fn() -> Box<dyn FnMut()>,
+    pub setup: fn() -> Body,
 }
 
-/// Every scenario.
-pub const ALL: &[Scenario] = &[
-    Scenario {
-        name: "crossing/empty callback",
-        per_run: LOOPS,
-        setup: raw::empty_crossings,
-    },
-    Scenario {
-        name: "crossing/empty hostcall",
-        per_run: LOOPS,
-        setup: raw::empty_hostcalls,
-    },
-    Scenario {
-        name: "crossing/five callbacks and a hostcall",
-        per_run: LOOPS,
-        setup: raw::five_crossings_and_a_hostcall,
-    },
-    Scenario {
-        name: "crossing/the guest's part of a stream that adds a header, ABI 0.2.1",
-        per_run: LOOPS,
-        setup: raw::guest_alone,
-    },
-    Scenario {
-        name: "hostcall/get_buffer, one iovec",
-        per_run: LOOPS,
-        setup: raw::get_buffer,
-    },
-    Scenario {
-        name: "hostcall/get_map_values, 20 headers",
-        per_run: LOOPS,
-        setup: raw::get_map_values,
-    },
-    Scenario {
-        name: "hostcall/proxy_get_header_map_pairs, 20 headers",
-        per_run: LOOPS,
-        setup: raw::get_header_map_pairs,
-    },
-    Scenario {
-        name: "stream/add a header, ABI 0.2.1, Rust SDK",
-        per_run: LOOPS,
-        setup: streams::add_header_legacy,
-    },
-    Scenario {
-        name: "stream/add a header, component ABI, our SDK",
-        per_run: LOOPS,
-        setup: streams::add_header_component,
-    },
-    Scenario {
-        name: "stream/forward everything, ABI 0.2.1, Rust SDK",
-        per_run: LOOPS,
-        setup: streams::forward_legacy,
-    },
-    Scenario {
-        name: "stream/forward everything, component ABI, our SDK",
-        per_run: LOOPS,
-        setup: streams::forward_component,
-    },
-    Scenario {
-        name: "stream/no plugin",
-        per_run: LOOPS,
-        setup: streams::no_plugin,
-    },
-    Scenario {
-        name: "instance/on demand, started, one stream",
-        per_run: 1,
-        setup: streams::on_demand,
-    },
-    Scenario {
-        name: "instance/fresh per stream, pooled, started",
-        per_run: 1,
-        setup: streams::fresh_per_stream,
-    },
-];
+/// One run of what is measured.
+pub type Body = Box<dyn FnMut()>;
 
 /// Repetitions within one run, so that the clock costs nothing.
 pub const LOOPS: u32 = 1000;
+
+const GROUPS: [&[Scenario]; 6] = [
+    raw::SCENARIOS,
+    streams::SCENARIOS,
+    state::SCENARIOS,
+    callouts::SCENARIOS,
+    bytestreams::SCENARIOS,
+    legacy::SCENARIOS,
+];
+
+/// Every scenario that can be run here: those on Redis only where a server is installed, and it says so otherwise.
+pub fn all() -> Vec<&'static Scenario> {
+    let redis = if redis::is_installed() {
+        redis::SCENARIOS
+    } else {
+        &[]
+    };
+    GROUPS.into_iter().flatten().chain(redis).collect()
+}
+
+/// The scenario with a name.
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    let mut all = GROUPS.into_iter().flatten().chain(redis::SCENARIOS);
+    all.find(|scenario| scenario.name == name)
+}
+
+// === impl Scenario ===
+
+impl Scenario {
+    const fn new(name: &'static str, setup: fn() -> Body) -> Self {
+        Self {
+            name,
+            per_run: LOOPS,
+            less: None,
+            is_counted: true,
+            setup,
+        }
+    }
+
+    const fn per_run(self, per_run: u32) -> Self {
+        Self { per_run, ..self }
+    }
+
+    const fn less(self, name: &'static str) -> Self {
+        Self {
+            less: Some(name),
+            ..self
+        }
+    }
+
+    const fn not_counted(self) -> Self {
+        Self {
+            is_counted: false,
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Crossings of the boundary on bare wasmtime, and hostcalls on a bare linker.
 
-use crate::LOOPS;
+use crate::{Body, LOOPS, Scenario};
 use std::sync::Arc;
 use wasi_common::guest::{GuestMemoryView, MemorySlot};
 use wasi_common::{
@@ -8,6 +8,25 @@ use wasi_common::{
     PluginSettings,
 };
 use wasmtime::{Config, Engine, Instance, Linker, Module, Store, UpdateDeadline};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario::new("crossing/empty callback", empty_crossings),
+    Scenario::new("crossing/empty hostcall", empty_hostcalls),
+    Scenario::new(
+        "crossing/five callbacks and a hostcall",
+        five_crossings_and_a_hostcall,
+    ),
+    Scenario::new(
+        "crossing/the guest's part of a stream that adds a header, ABI 0.2.1",
+        guest_alone,
+    ),
+    Scenario::new("hostcall/get_buffer, one iovec", get_buffer),
+    Scenario::new("hostcall/get_map_values, 20 headers", get_map_values),
+    Scenario::new(
+        "hostcall/proxy_get_header_map_pairs, 20 headers",
+        get_header_map_pairs,
+    ),
+];
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -52,7 +71,7 @@ const EMPTY: &str = r#"(module
         (loop $again (drop (call $empty (i32.const 1)))
             (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
 
-pub(crate) fn empty_crossings() -> Box<dyn FnMut()> {
+fn empty_crossings() -> Body {
     let (mut store, instance) = guest(EMPTY);
     let callback = instance
         .get_typed_func::<(u32, u32, u32), u32>(&mut store, "callback")
@@ -64,7 +83,7 @@ pub(crate) fn empty_crossings() -> Box<dyn FnMut()> {
     })
 }
 
-pub(crate) fn empty_hostcalls() -> Box<dyn FnMut()> {
+fn empty_hostcalls() -> Body {
     let (mut store, instance) = guest(EMPTY);
     let hostcalls = instance
         .get_typed_func::<u32, ()>(&mut store, "hostcalls")
@@ -72,7 +91,7 @@ pub(crate) fn empty_hostcalls() -> Box<dyn FnMut()> {
     Box::new(move || hostcalls.call(&mut store, LOOPS).unwrap())
 }
 
-pub(crate) fn five_crossings_and_a_hostcall() -> Box<dyn FnMut()> {
+fn five_crossings_and_a_hostcall() -> Body {
     let (mut store, instance) = guest(EMPTY);
     let callback = instance
         .get_typed_func::<(u32, u32, u32), u32>(&mut store, "callback")
@@ -90,7 +109,7 @@ pub(crate) fn five_crossings_and_a_hostcall() -> Box<dyn FnMut()> {
     })
 }
 
-pub(crate) fn get_buffer() -> Box<dyn FnMut()> {
+fn get_buffer() -> Body {
     let (mut store, instance) = guest(
         r#"(module
         (import "wasi-common" "get_buffer" (func $get (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
@@ -109,7 +128,7 @@ pub(crate) fn get_buffer() -> Box<dyn FnMut()> {
     Box::new(move || hostcalls.call(&mut store, (LOOPS, context_id)).unwrap())
 }
 
-pub(crate) fn get_map_values() -> Box<dyn FnMut()> {
+fn get_map_values() -> Body {
     let (mut store, instance) = guest(
         r#"(module
         (import "wasi-common" "get_map_values" (func $get (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
@@ -129,7 +148,7 @@ pub(crate) fn get_map_values() -> Box<dyn FnMut()> {
 }
 
 /// The same through ABI 0.2.1, whose host allocates in the guest: by a whole host, since the allocator is part of its state.
-pub(crate) fn get_header_map_pairs() -> Box<dyn FnMut()> {
+fn get_header_map_pairs() -> Body {
     let text = format!(
         r#"(module
         (import "env" "proxy_get_header_map_pairs" (func $get (param i32 i32 i32) (result i32)))
@@ -174,7 +193,7 @@ fn http_stream(state: &mut State, policy: AbiPolicy) -> u32 {
 
 /// The same five callbacks and hostcall as the stream that adds a header, in the same plugin, with a host that does nothing at all:
 /// what no host can go below.
-pub(crate) fn guest_alone() -> Box<dyn FnMut()> {
+fn guest_alone() -> Body {
     let mut config = Config::new();
     config.epoch_interruption(true);
     let engine = Engine::new(&config).unwrap();

@@ -1,6 +1,6 @@
 //! Whole streams through a host.
 
-use crate::LOOPS;
+use crate::{Body, LOOPS, Scenario};
 use http::Request;
 use http::request::Parts;
 use proxywasm_host::{
@@ -9,6 +9,22 @@ use proxywasm_host::{
 };
 use proxywasm_tests::guests;
 use std::sync::Arc;
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario::new("stream/add a header, ABI 0.2.1, Rust SDK", add_header_legacy),
+    Scenario::new(
+        "stream/add a header, component ABI, our SDK",
+        add_header_component,
+    ),
+    Scenario::new("stream/forward everything, ABI 0.2.1, Rust SDK", forward_legacy),
+    Scenario::new(
+        "stream/forward everything, component ABI, our SDK",
+        forward_component,
+    ),
+    Scenario::new("stream/no plugin", no_plugin),
+    Scenario::new("instance/on demand, started, one stream", on_demand).per_run(1),
+    Scenario::new("instance/fresh per stream, pooled, started", fresh_per_stream).per_run(1),
+];
 
 /// A host and a chain.
 pub(crate) struct Bench {
@@ -65,33 +81,33 @@ impl Bench {
     }
 }
 
-fn streams(name: &str, change: impl Fn(&mut PluginConfig)) -> Box<dyn FnMut()> {
+fn streams(name: &str, change: impl Fn(&mut PluginConfig)) -> Body {
     let mut bench = Bench::new(&guests::load(name), change);
     Box::new(move || (0..LOOPS).for_each(|_| bench.stream()))
 }
 
-pub(crate) fn add_header_legacy() -> Box<dyn FnMut()> {
+fn add_header_legacy() -> Body {
     streams(guests::ADD_HEADER_LEGACY, |_| ())
 }
 
-pub(crate) fn add_header_component() -> Box<dyn FnMut()> {
+fn add_header_component() -> Body {
     streams(guests::ADD_HEADER_COMPONENT, |_| ())
 }
 
-pub(crate) fn forward_legacy() -> Box<dyn FnMut()> {
+fn forward_legacy() -> Body {
     streams(guests::FORWARD_LEGACY, |_| ())
 }
 
-pub(crate) fn forward_component() -> Box<dyn FnMut()> {
+fn forward_component() -> Body {
     streams(guests::FORWARD_COMPONENT, |_| ())
 }
 
-pub(crate) fn no_plugin() -> Box<dyn FnMut()> {
+fn no_plugin() -> Body {
     let mut bench = Bench::without_plugin();
     Box::new(move || (0..LOOPS).for_each(|_| bench.stream()))
 }
 
-pub(crate) fn on_demand() -> Box<dyn FnMut()> {
+fn on_demand() -> Body {
     let mut bench = Bench::new(&guests::load(guests::ADD_HEADER_LEGACY), |_| ());
     Box::new(move || {
         bench.host = Host::new(bench.services.clone());
@@ -99,7 +115,7 @@ pub(crate) fn on_demand() -> Box<dyn FnMut()> {
     })
 }
 
-pub(crate) fn fresh_per_stream() -> Box<dyn FnMut()> {
+fn fresh_per_stream() -> Body {
     let mut bench = Bench::new(&guests::load(guests::ADD_HEADER_LEGACY), |config| {
         config.instances = InstanceStrategy::FreshPerStream;
     });
