@@ -53,6 +53,9 @@ pub enum Command {
     CancelCall(CalloutId),
 }
 
+/// Callouts that one call ends because they are late, so that streams get their turn: the callback of each may take its time.
+const LATE_PER_TURN: usize = 64;
+
 /// The callouts of one worker whose answers have not come.
 #[derive(Default)]
 pub(crate) struct Callouts {
@@ -209,11 +212,11 @@ impl Host {
         }
     }
 
-    /// Ends callouts that have taken too long. Those that plugins begin meanwhile are not among them, so that one that tries again and
-    /// again keeps nobody from its turn.
+    /// Ends callouts that have taken too long, [`LATE_PER_TURN`] of them; the others stay late. Those that plugins begin meanwhile are
+    /// not among them, so that one that tries again and again keeps nobody from its turn.
     pub(crate) fn expire_callouts(&mut self, now: Instant) {
         let due = self.callouts.deadlines.iter().take_while(|(at, _)| *at <= now);
-        let due: Vec<CalloutId> = due.map(|(_, id)| *id).collect();
+        let due: Vec<CalloutId> = due.map(|(_, id)| *id).take(LATE_PER_TURN).collect();
         for id in due {
             // The callback of another may have closed it.
             let Some(open) = self.callouts.cancel(id) else {

@@ -218,6 +218,31 @@ fn a_plugin_that_tries_again_at_once_keeps_nobody_from_its_turn() {
 }
 
 #[test]
+fn many_that_are_late_are_told_in_turns() {
+    let mut driver = Driver::new(&Guest {
+        request: "(local $left i32) (local.set $left (i32.const 100))
+            (loop $next (call $call AUTH GET (i32.const 1))
+                (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+            (i32.const 0)",
+        ..WHOLE
+    });
+    driver.run("rqh");
+    for (told, left) in [(64, 36), (36, 0), (0, 0)] {
+        let seen = driver.run("late");
+        assert_eq!(
+            (seen.matches('R').count(), seen.matches('x').count()),
+            (told, told)
+        );
+        assert_eq!(driver.bench.host.callouts(), left);
+        assert_eq!(
+            driver.bench.host.next_deadline().is_some(),
+            left > 0,
+            "{left} are still late"
+        );
+    }
+}
+
+#[test]
 fn bounds_of_answers() {
     let mut driver = Driver::with(
         &[&Guest {
