@@ -112,7 +112,12 @@ impl Script {
     /// Runs it on a worker of its own.
     fn run(&self, services: &Services, change: impl Fn(&mut PluginConfig)) {
         let mut worker = Worker::new(services, &[self.guest()], |_, config| change(config));
-        assert_eq!(worker.request(), std::slice::from_ref(&self.expected), "{}", self.code);
+        assert_eq!(
+            worker.request(),
+            std::slice::from_ref(&self.expected),
+            "{}",
+            self.code
+        );
     }
 }
 
