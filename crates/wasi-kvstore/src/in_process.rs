@@ -160,6 +160,19 @@ impl Store {
         condition: Condition,
         change: impl FnOnce(Option<&ValueList>) -> ValueList,
     ) -> Result<(), KvError> {
+        let written = self.try_write(key, condition, change);
+        if written == Err(KvError::CasMismatch) {
+            fall_out_of_step();
+        }
+        written
+    }
+
+    fn try_write(
+        &self,
+        key: &[u8],
+        condition: Condition,
+        change: impl FnOnce(Option<&ValueList>) -> ValueList,
+    ) -> Result<(), KvError> {
         if let Some(mut entry) = self.keys.get_mut(key) {
             return self.replace(&mut entry, condition, change);
         }
@@ -290,6 +303,17 @@ fn take(account: &AtomicUsize, amount: usize, bound: usize) -> Result<(), ()> {
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
         .map(drop)
         .map_err(drop)
+}
+
+/// Two threads that read and write one key in turns, over and over, wait for each other at its lock and so fall into step: then the same
+/// one comes too late each time, thousands of times in a row. Whoever has lost waits a moment that is another one each time.
+fn fall_out_of_step() {
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    // Multiples of the golden ratio spread evenly.
+    let turn = TURN.fetch_add(0x9E37_79B9, Ordering::Relaxed);
+    for _ in 0..turn >> (u32::BITS - 8) {
+        std::hint::spin_loop();
+    }
 }
 
 /// What the lock guards is whole between any two statements, so a panic elsewhere does not matter.
