@@ -4,7 +4,9 @@ use crate::config::ConfigFile;
 use crate::inspect::Inspection;
 use crate::log::{self, LogOptions, RateLimited};
 use crate::runner::Runner;
-use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, RunMode, Settings};
+use crate::settings::{
+    self, AcceptMode, BackgroundSettings, ListenerSettings, RunMode, Settings, UpstreamSettings,
+};
 use crate::shutdown;
 use crate::upstream::UpstreamTarget;
 use anyhow::Context;
@@ -80,6 +82,9 @@ struct RunArguments {
     /// Where requests go: `echo` answers with what it got; with `tcp://HOST:PORT` connections pass as bytes
     #[arg(long, value_name = "URL|echo", default_value = "echo")]
     upstream: UpstreamTarget,
+    /// A server that plugins can call, and the name by which they call it; can be given several times
+    #[arg(long, value_name = "NAME=URL")]
+    call_upstream: Vec<UpstreamSettings>,
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -121,7 +126,10 @@ impl Arguments {
         let options = LogOptions::default();
         self.start_log(&options)?;
         let engine = Engine::new(EngineSettings::default())?;
-        let services = start_services(&options);
+        let services = Services {
+            upstreams: settings::names(&arguments.call_upstream),
+            ..start_services(&options)
+        };
         let plugins = arguments.plugins(&engine, &services)?;
         let listener = ListenerSettings {
             upstream: arguments.upstream.clone(),
@@ -133,7 +141,7 @@ impl Arguments {
                 workers,
                 listeners: vec![listener],
                 background: Vec::new(),
-                upstreams: Vec::new(),
+                upstreams: arguments.call_upstream.clone(),
                 engine,
                 services,
                 remotes: Vec::new(),

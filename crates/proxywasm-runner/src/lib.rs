@@ -73,7 +73,7 @@ pub use remote::Remote;
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
 pub use settings::{
     AcceptMode, BackgroundSettings, CodeError, ListenerSettings, RunMode, Settings, UpstreamSettings,
-    default_workers, load_code,
+    UpstreamSettingsError, default_workers, load_code,
 };
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TargetError, TcpTarget,

@@ -1,12 +1,13 @@
 //! What a runner is made of: validated, compiled, ready to be bound.
 
 use crate::remote::Remote;
-use crate::upstream::{HttpTarget, UpstreamTarget};
+use crate::upstream::{HttpTarget, TargetError, UpstreamTarget};
 use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode, Services, Upstreams};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -50,6 +51,14 @@ pub struct UpstreamSettings {
     pub name: String,
     /// Where it is.
     pub target: HttpTarget,
+}
+
+/// A text is no upstream with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{text}` is no upstream that plugins can call: {reason}; write `NAME=http://HOST[:PORT]`")]
+pub struct UpstreamSettingsError {
+    text: String,
+    reason: String,
 }
 
 /// How connections come to workers.
@@ -133,6 +142,33 @@ impl BackgroundSettings {
     /// Whether it runs in the worker with this number.
     pub(crate) fn runs_in(&self, worker: usize) -> bool {
         self.run == RunMode::PerWorker || worker == 0
+    }
+}
+
+// === impl UpstreamSettings ===
+
+impl FromStr for UpstreamSettings {
+    type Err = UpstreamSettingsError;
+
+    /// `NAME=http://HOST[:PORT]`.
+    fn from_str(text: &str) -> Result<Self, UpstreamSettingsError> {
+        let error = |reason| UpstreamSettingsError {
+            text: text.to_owned(),
+            reason,
+        };
+        let (name, url) = text
+            .split_once('=')
+            .ok_or_else(|| error("it has no name".to_owned()))?;
+        if name.is_empty() {
+            return Err(error("its name is empty".to_owned()));
+        }
+        match url.parse().map_err(|why: TargetError| error(why.to_string()))? {
+            UpstreamTarget::Http(target) => Ok(Self {
+                name: name.to_owned(),
+                target,
+            }),
+            UpstreamTarget::Echo | UpstreamTarget::Tcp(_) => Err(error("it is no HTTP server".to_owned())),
+        }
     }
 }
 

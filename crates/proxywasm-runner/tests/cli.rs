@@ -308,6 +308,67 @@ plugins:
     running.stop("-TERM");
 }
 
+/// Calls `auth` for each request, which does not wait for it. What could not be called is a trap.
+const CALLER: &str = r#"(module
+    (import "env" "proxy_http_call" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "auth")
+    (data (i32.const 16) "\03\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\06\00\00\00\0a\00\00\00\01\00\00\00")
+    (data (i32.const 44) ":method\00GET\00:path\00/check\00:authority\00a\00")
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (if (call $call (i32.const 0) (i32.const 4) (i32.const 16) (i32.const 66) (i32.const 0) (i32.const 0)
+            (i32.const 0) (i32.const 0) (i32.const 1000) (i32.const 512)) (then unreachable))
+        (i32.const 0)))"#;
+
+#[test]
+fn calls_of_plugins() {
+    let service = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", service.local_addr().unwrap());
+    let folder = Folder::new("calls");
+    let plugin = folder.file("plugin.wasm", wat::parse_str(CALLER).unwrap());
+    let serve = |file: &PathBuf, permitted: &str| {
+        let config = format!(
+            "workers: 1
+listeners: [{{ address: 127.0.0.1:0, plugins: [it] }}]
+upstreams:
+  - name: other
+    url: http://127.0.0.1:1
+  - name: auth
+    url: {url}
+    connect_timeout: 1s
+plugins:
+  - {{ name: it, file: plugin.wasm, allowed_upstreams: [{permitted}], deadlines: {{ callout: 5s }} }}
+"
+        );
+        std::fs::write(file, config).unwrap();
+        Running::start(&["serve", text(file)], 1)
+    };
+    let file = folder.file("proxy.yaml", "");
+    let named = format!("auth={url}");
+    let options = ["--workers", "1", "--listen", "127.0.0.1:0"];
+    let arguments = [
+        &["run", "--plugin", text(&plugin), "--call-upstream", &named],
+        &options[..],
+    ]
+    .concat();
+    for running in [serve(&file, "auth"), Running::start(&arguments, 1)] {
+        assert!(running.get("/a").starts_with("HTTP/1.1 200 OK"));
+        let (stream, _) = service.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        assert_eq!(line, "GET /check HTTP/1.1\r\n");
+        running.stop("-TERM");
+    }
+    let running = serve(&file, "other");
+    assert!(
+        running.get("/a").starts_with("HTTP/1.1 503 "),
+        "the plugin may not call it"
+    );
+    running.stop("-TERM");
+}
+
 #[test]
 fn faulty_files_are_pointed_at() {
     let folder = Folder::new("faulty");
@@ -339,6 +400,27 @@ fn faulty_files_are_pointed_at() {
                 .into(),
             "2:39",
             "`a` runs in the background already",
+        ),
+        (
+            "listeners: []\nupstreams: [{ name: a, url: 'https://h' }]\n".into(),
+            "2:29",
+            "TLS to upstreams",
+        ),
+        (
+            "listeners: []\nupstreams: [{ name: a, url: 'tcp://h:1' }]\n".into(),
+            "2:29",
+            "plugins cannot call `tcp://h:1`",
+        ),
+        (
+            "listeners: [{ address: 127.0.0.1:0 }]\nupstreams: [{ name: a, url: 'http://h' }, { name: a, url: 'http://i' }]\n"
+                .into(),
+            "2:51",
+            "two upstreams are called `a`",
+        ),
+        (
+            "listeners: [{ address: 127.0.0.1:0 }]\nupstreams: [{ name: '', url: 'http://h' }]\n".into(),
+            "2:21",
+            "an upstream needs a name",
         ),
         (
             "listeners: [{ address: 127.0.0.1:0, upstream: 'https://h' }]\n".into(),
@@ -486,6 +568,16 @@ fn faulty_arguments() {
             &["run", "--plugin", plugin, "--upstream", "https://h"],
             2,
             "TLS to upstreams is not supported",
+        ),
+        (
+            &["run", "--plugin", plugin, "--call-upstream", "http://h"],
+            2,
+            "write `NAME=http://HOST[:PORT]`",
+        ),
+        (
+            &["run", "--plugin", plugin, "--call-upstream", "a=echo"],
+            2,
+            "it is no HTTP server",
         ),
         (
             &["run", "--plugin", plugin, "--log", "a=b=c"],

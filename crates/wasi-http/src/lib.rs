@@ -1,16 +1,18 @@
-//! `wasi-http`: HTTP streams as plugins see them, as the seed pages "wasi-http" of the Proxy-Wasm talk of April 2021 have them.
+//! `wasi-http`: HTTP streams as plugins see them, and HTTP calls that they make themselves, as the seed pages "wasi-http" of the
+//! Proxy-Wasm talk of April 2021 have them.
 //!
 //! A plugin is called for headers, body, trailers and metadata of the request and of the response, and returns an [`Action`]. It
 //! reads and changes them through `wasi-common`, answers a request itself ([`LocalResponse`]), resumes what it holds and closes
-//! streams.
+//! streams. A call of its own ([`Calls`]) goes to an upstream by name, and the answer comes whole, or in parts as it arrives.
 //!
-//! This crate is no proxy: it moves no message. [`Http`] checks what a plugin asks and queues [`Effect`]s; whoever drives the
-//! streams carries them out after the callback has returned, so that nothing ever re-enters a guest. The calls that plugins make
-//! themselves (`dispatch_http_call` and what belongs to it) are declared but not offered yet: they answer `unimplemented`.
+//! This crate is no proxy and no client: it moves no message and knows no clock. [`Http`] checks what a plugin asks and queues
+//! [`Effect`]s; whoever drives it carries them out after the callback has returned, so that nothing ever re-enters a guest. What comes
+//! back for a call is a [`CallEvent`], and the callback that is then due a [`Delivery`]. With feature `reqwest`, `backend` is a client
+//! for calls over HTTP/1.1.
 //!
 //! # Example
 //!
-//! A guest that refuses every request, on a bare linker:
+//! A guest that refuses every request, on a bare linker; the README has one that makes a call:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -92,6 +94,10 @@ pub use callbacks::HttpCallbacks;
 pub use calls::{CallEffect, CallEvent, CallPart, CallRequest, Calls, Delivery, HttpCallCallbacks};
 pub use local_response::{Answered, LocalResponse};
 pub use wasi_common::{Action, Returned, UnknownAction};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// Store data that holds the state of wasi-http.
 pub trait HttpView: wasi_common::CommonView {
