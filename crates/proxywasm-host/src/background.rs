@@ -117,6 +117,16 @@ impl Host {
         }
     }
 
+    /// A plugin has ended in an instance that lives on: if it was to be kept running again meanwhile, it is started anew.
+    pub(crate) fn restart_background(&mut self, plugin: u64) {
+        let of = |background: &&mut Background| background.plugin.id() == plugin;
+        if let Some(background) = self.backgrounds.iter_mut().find(of) {
+            background.phase = Phase::Waiting {
+                until: Instant::now(),
+            };
+        }
+    }
+
     /// A plugin, or all of them, is not kept running any longer.
     pub(crate) fn release_backgrounds(&mut self, is_released: impl Fn(&Plugin) -> bool) {
         self.backgrounds

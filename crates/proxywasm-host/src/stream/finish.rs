@@ -280,6 +280,8 @@ impl Host {
             }
             self.vm_by_key.retain(|_, of| *of != vm);
             self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
+        } else {
+            self.restart_background(id);
         }
     }
 

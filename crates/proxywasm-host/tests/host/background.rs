@@ -225,6 +225,31 @@ fn one_that_waits_is_not_started_after_its_end() {
     assert_eq!((bench.log(), bench.host.next_deadline()), (String::new(), None));
 }
 
+#[test]
+fn one_that_is_kept_again_while_it_ends_is_started_again() {
+    // The first one puts its end off; alone in its instance, or with the second one.
+    let slow = well().replace(
+        "(call $say (i32.const 56)) (i32.const 1))",
+        "(call $say (i32.const 56)) (i32.const 0))",
+    );
+    for others in [0, 1] {
+        let mut bench = Bench::new(&[slow.clone(), slow.clone()], |_| ());
+        (0..=others).for_each(|plugin| bench.keep_running(plugin));
+        bench.log();
+        let first = bench.plugins[0].clone();
+        bench.host.shut_down(&first);
+        assert_eq!(bench.log(), "end");
+        bench.keep_running(0);
+        assert_eq!(bench.log(), "", "it has not ended yet");
+        bench.pass_deadline();
+        assert!(!bench.host.is_ending(), "it is not waited for any longer");
+        while bench.host.next_deadline().is_some() {
+            bench.pass_deadline();
+        }
+        assert_eq!(bench.log(), "start0", "with {others} others");
+    }
+}
+
 /// Streams need not wait for the back-off, and a stream's plugin in the same instance does not start the other one.
 #[test]
 fn streams_of_the_same_instance() {
