@@ -30,6 +30,10 @@ struct Answer {
 /// client's patience does.
 fn load(now: &Now, address: SocketAddr) -> Vec<Answer> {
     let mut client = Client::connect(address);
+    // A plugin that cannot open its store when it starts is started again a little later.
+    wait_until("the plugin starts", || {
+        client.request("GET /start", &[]).status() == 200
+    });
     let mut answers = Vec::new();
     loop {
         let phase = now.load(Ordering::Relaxed);
@@ -175,7 +179,11 @@ plugins:
         assert!(counts[phase].contains_key(*expected), "{}", PHASES[phase]);
     }
     // What was answered has happened, and of the rest at most all.
-    let total = crate::count(&mut runner.client(), "/outage", 0).unwrap();
+    let mut total = 0;
+    wait_until("the count can be read", || {
+        let count = crate::count(&mut runner.client(), "/outage", 0);
+        count.map(|count| total = count).is_ok()
+    });
     let range = sum("counted")..=sum("counted") + sum("unavailable");
     assert!(range.contains(&total), "{total} is not in {range:?}");
 
