@@ -51,6 +51,8 @@ pub struct UpstreamSettings {
     pub name: String,
     /// Where it is.
     pub target: HttpTarget,
+    /// What gRPC calls name in `:authority`, if not the address. HTTP calls name what the plugin gives.
+    pub authority: Option<String>,
 }
 
 /// A text is no upstream with a name.
@@ -166,6 +168,7 @@ impl FromStr for UpstreamSettings {
             UpstreamTarget::Http(target) => Ok(Self {
                 name: name.to_owned(),
                 target,
+                authority: None,
             }),
             UpstreamTarget::Echo | UpstreamTarget::Tcp(_) => Err(error("it is no HTTP server".to_owned())),
         }

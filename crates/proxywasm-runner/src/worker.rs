@@ -160,6 +160,11 @@ impl Worker {
         self.settle(&mut host);
     }
 
+    /// A message on a gRPC callout has been sent.
+    pub(crate) fn grpc_sent(&self, id: CalloutId, message_bytes: usize) {
+        self.host.borrow_mut().grpc_sent(id, message_bytes);
+    }
+
     /// Whether more of the answer to a callout is wanted.
     pub(crate) fn wants_call(&self, id: CalloutId) -> bool {
         self.host.borrow_mut().wants_call(id)
@@ -258,11 +263,17 @@ impl Worker {
                 continue;
             };
             if tokio::time::timeout_at(deadline.into(), moved).await.is_err() {
-                let mut host = self.host.borrow_mut();
-                host.handle_deadline(Instant::now());
-                self.settle(&mut host);
+                self.end_deadline();
+                // What was not done in this turn is due at once; streams get theirs first.
+                tokio::task::yield_now().await;
             }
         }
+    }
+
+    fn end_deadline(&self) {
+        let mut host = self.host.borrow_mut();
+        host.handle_deadline(Instant::now());
+        self.settle(&mut host);
     }
 }
 

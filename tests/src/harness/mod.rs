@@ -12,6 +12,7 @@
 )]
 
 mod client;
+mod grpc;
 mod log;
 mod nginx;
 mod origin;
@@ -19,6 +20,7 @@ mod proxy;
 mod wire;
 
 pub use client::Client;
+pub use grpc::{GrpcCall, GrpcServer};
 pub use log::{Captured, capture_log};
 pub use nginx::Nginx;
 pub use origin::Origin;

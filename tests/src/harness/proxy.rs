@@ -161,6 +161,7 @@ impl ProxyBuilder {
                 port: address.port(),
                 connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             },
+            authority: None,
         });
         self
     }

@@ -4,17 +4,19 @@
 //! back is told to the host in turns, as everything is. To cancel a callout is to drop its task, and with it what it has of a
 //! connection; a worker that stops drops them all.
 
+mod grpc;
 mod http;
 
 use crate::settings::UpstreamSettings;
 use crate::worker::Worker;
 use bytes::Bytes;
-use proxywasm_host::{CallEvent, CallRequest, CalloutId, CalloutStatus, Command, GrpcEvent, grpc_code};
+use proxywasm_host::{CallEvent, CallRequest, CalloutId, Command, GrpcEvent, GrpcRequest, grpc_code};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use wasi_grpc::backend::{Address, GrpcClient, Outgoing};
 use wasi_http::backend::HttpClient;
 
 /// The callouts of one worker.
@@ -29,14 +31,17 @@ pub(crate) struct Callouts {
 /// A server that plugins can call, as one worker has it.
 struct Upstream {
     settings: UpstreamSettings,
-    /// Made when it is first called, within the runtime that drives its connections.
+    /// Each made when it is first called, within the runtime that drives its connections.
     http: RefCell<Option<HttpClient>>,
+    grpc: RefCell<Option<GrpcClient>>,
 }
 
 /// A callout that is under way. Its task ends with it.
 struct Running {
     task: AbortHandle,
     go_on: Rc<Notify>,
+    /// What is sent besides what it began with, if it is one of gRPC.
+    outgoing: Option<Outgoing>,
 }
 
 /// What a task knows of its callout. It keeps no worker alive.
@@ -55,6 +60,7 @@ impl Callouts {
             let upstream = Upstream {
                 settings: settings.clone(),
                 http: RefCell::default(),
+                grpc: RefCell::default(),
             };
             (Bytes::copy_from_slice(settings.name.as_bytes()), upstream)
         });
@@ -95,16 +101,39 @@ impl Callouts {
                 }
             }
             Command::CancelCall(id) => self.end(id),
-            Command::GrpcCall { id, .. } => worker.grpc_event(id, no_grpc()),
-            // The call that it belongs to has ended.
-            Command::GrpcSend { .. } => {}
+            Command::GrpcCall { id, request } => self.begin_grpc(worker, id, &request),
+            Command::GrpcSend {
+                id,
+                message,
+                end_of_stream,
+            } => {
+                let mut running = self.running.borrow_mut();
+                if let Some(outgoing) = running.get_mut(&id).and_then(|running| running.outgoing.as_mut()) {
+                    outgoing.send(message, end_of_stream);
+                }
+            }
         }
     }
 
     fn begin_http(&self, worker: &Rc<Worker>, id: CalloutId, request: CallRequest) {
         match self.http_client(&request.upstream) {
-            Ok(client) => self.spawn(worker, id, |ticket| http::run(ticket, client.call(request))),
+            Ok(client) => {
+                let exchange = client.call(request);
+                self.spawn(worker, id, None, |ticket| http::run(ticket, exchange));
+            }
             Err(reason) => worker.http_call_event(id, CallEvent::Failed(reason)),
+        }
+    }
+
+    fn begin_grpc(&self, worker: &Rc<Worker>, id: CalloutId, request: &GrpcRequest) {
+        match self.grpc_client(&request.upstream) {
+            Ok(client) => {
+                let call = client.call(request);
+                self.spawn(worker, id, Some(call.outgoing), |ticket| {
+                    grpc::run(ticket, call.incoming, call.sent)
+                });
+            }
+            Err(reason) => worker.grpc_event(id, GrpcEvent::failure(grpc_code::UNAVAILABLE, reason)),
         }
     }
 
@@ -125,10 +154,30 @@ impl Callouts {
         }
     }
 
+    fn grpc_client(&self, name: &str) -> Result<GrpcClient, String> {
+        // The host knows the same names.
+        let upstream = self
+            .upstreams
+            .get(name.as_bytes())
+            .ok_or("there is no such upstream")?;
+        let mut client = upstream.grpc.borrow_mut();
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        match upstream.settings.grpc_client() {
+            Ok(made) => Ok(client.insert(made).clone()),
+            Err(error) => {
+                tracing::error!(upstream = upstream.settings.name, "{error}");
+                Err("the upstream cannot be called".to_owned())
+            }
+        }
+    }
+
     fn spawn<F: Future<Output = ()> + 'static>(
         &self,
         worker: &Rc<Worker>,
         id: CalloutId,
+        outgoing: Option<Outgoing>,
         task: impl FnOnce(Ticket) -> F,
     ) {
         let go_on = Rc::new(Notify::new());
@@ -138,7 +187,12 @@ impl Callouts {
             go_on: Rc::clone(&go_on),
         });
         let task = tokio::task::spawn_local(task).abort_handle();
-        self.running.borrow_mut().insert(id, Running { task, go_on });
+        let running = Running {
+            task,
+            go_on,
+            outgoing,
+        };
+        self.running.borrow_mut().insert(id, running);
     }
 
     /// Forgets a callout; if its task still runs, it is dropped.
@@ -148,13 +202,18 @@ impl Callouts {
     }
 }
 
-fn no_grpc() -> GrpcEvent {
-    GrpcEvent::End {
-        status: CalloutStatus {
-            code: grpc_code::UNAVAILABLE,
-            message: Bytes::from_static(b"this runner makes no gRPC calls"),
-        },
-        trailing_metadata: None,
+// === impl UpstreamSettings ===
+
+impl UpstreamSettings {
+    fn grpc_client(&self) -> Result<GrpcClient, String> {
+        let origin = self.target.origin();
+        let uri = origin.parse().map_err(|error| format!("`{origin}`: {error}"))?;
+        let address = Address {
+            uri,
+            authority: self.authority.clone(),
+            connect_timeout: self.target.connect_timeout,
+        };
+        GrpcClient::new(&address).map_err(|error| error.to_string())
     }
 }
 

@@ -43,9 +43,10 @@
 //!   - plugin: uploader           # required
 //!     run: per_process           # per_process (one in all) or per_worker (one in each, to share the items of a queue, say)
 //!
-//! upstreams:                     # servers that plugins can call; default: none
+//! upstreams:                     # servers that plugins can call, by HTTP/1.1 and by gRPC (HTTP/2 without TLS); default: none
 //!   - name: auth                 # required; the name by which plugins call it
 //!     url: http://127.0.0.1:9001 # required
+//!     authority: auth.test       # what gRPC calls name in `:authority`; default: the address; HTTP calls name what the plugin gives
 //!     connect_timeout: 5s        # then the call fails
 //!
 //! plugins:

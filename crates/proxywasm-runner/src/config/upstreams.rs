@@ -3,9 +3,11 @@
 use super::units::Period;
 use crate::settings::UpstreamSettings;
 use crate::upstream::{HttpTarget, UpstreamTarget};
+use http::uri::Authority;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_saphyr::{Location, Spanned};
+use std::str::FromStr;
 
 /// One entry of `upstreams`.
 #[derive(Debug, Deserialize)]
@@ -13,6 +15,7 @@ use serde_saphyr::{Location, Spanned};
 pub(super) struct UpstreamEntry {
     name: Spanned<String>,
     url: UrlEntry,
+    authority: Option<Spanned<String>>,
     connect_timeout: Option<Period>,
 }
 
@@ -32,6 +35,15 @@ pub(super) fn check(entries: &[UpstreamEntry]) -> Result<(), (Location, String)>
             let message = format!("two upstreams are called `{}`; names have to differ", name.value);
             return Err((name.referenced, message));
         }
+        if let Some(authority) = &entry.authority
+            && let Err(error) = Authority::from_str(&authority.value)
+        {
+            let message = format!(
+                "`{}` is no authority: {error}; write `HOST` or `HOST:PORT`",
+                authority.value
+            );
+            return Err((authority.referenced, message));
+        }
     }
     Ok(())
 }
@@ -47,6 +59,7 @@ impl UpstreamEntry {
         UpstreamSettings {
             name: self.name.value.clone(),
             target,
+            authority: self.authority.as_ref().map(|authority| authority.value.clone()),
         }
     }
 }

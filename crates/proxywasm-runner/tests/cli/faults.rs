@@ -56,6 +56,11 @@ fn faulty_files_are_pointed_at() {
             "an upstream needs a name",
         ),
         (
+            "listeners: [{ address: 127.0.0.1:0 }]\nupstreams: [{ name: a, url: 'http://h', authority: 'a b' }]\n".into(),
+            "2:52",
+            "`a b` is no authority",
+        ),
+        (
             "listeners: [{ address: 127.0.0.1:0, upstream: 'https://h' }]\n".into(),
             "1:47",
             "TLS to upstreams",
