@@ -679,7 +679,8 @@ proxywasm_status_t proxywasm_http_close_http_response(proxywasm_context_id_t con
  * inside this call.
  *
  * Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (headers without `:method`, `:path` or
- * `:authority`, a block that is not a packed map); `not_allowed` (the policy forbids the upstream);
+ * `:authority`, or with other pseudo-headers than these and `:scheme`; a method, path, name or value that HTTP
+ * forbids; `CONNECT`; a block that is not a packed map); `not_allowed` (the policy forbids the upstream);
  * `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
  * callouts, or more bytes than the host takes).
  *
