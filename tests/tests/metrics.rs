@@ -1,4 +1,5 @@
 //! Metrics of plugins, from requests to the page that a Prometheus server reads.
+#![cfg(test)]
 
 use proxywasm_tests::guests;
 use proxywasm_tests::harness::{Client, Message, proxy};
