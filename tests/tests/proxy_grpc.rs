@@ -143,6 +143,57 @@ fn a_server_that_goes_away() {
     }
 }
 
+/// A plugin that opens a stream at its first request and pauses at each message; each later request resumes the stream.
+const PAUSING: &str = r#"(module
+    (import "wasi-grpc" "open_grpc_stream" (func $open (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi-grpc" "send_grpc_stream_message" (func $send (param i32 i32 i32 i32) (result i32)))
+    (import "wasi-grpc" "resume_grpc_stream" (func $resume (param i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\40\00\00\00\04\00\00\00" "\44\00\00\00\09\00\00\00" "\4d\00\00\00\04\00\00\00" "\51\00\00\00\05\00\00\00")
+    (data (i32.const 64) "echo" "echo.Echo" "Chat" "flood")
+    (func (export "proxy_abi_version_2021_04"))
+    (func (export "proxy_on_http_request_headers") (param i32 i32 i32) (result i32)
+        (if (i32.load (i32.const 256))
+            (then (drop (call $resume (i32.load (i32.const 256)))))
+            (else
+                (drop (call $open (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16) (i32.const 1)
+                    (i32.const 0) (i32.const 0) (i32.const 256)))
+                (drop (call $send (i32.load (i32.const 256)) (i32.const 24) (i32.const 1) (i32.const 0)))))
+        (i32.const 0))
+    (func (export "proxy_on_grpc_stream_response_message") (param i32 i32) (result i32) (i32.const 3)))"#;
+
+#[test]
+fn a_pause_slows_the_server_down() {
+    let server = GrpcServer::start();
+    let proxy = proxy()
+        .upstream_of_calls("echo", server.address())
+        .wasm("pausing", &wat::parse_str(PAUSING).unwrap())
+        .start();
+    let settled = || {
+        let mut before = usize::MAX;
+        while before != server.flooded() {
+            before = server.flooded();
+            thread::sleep(Duration::from_millis(300));
+        }
+        before
+    };
+    proxy.client().request("GET /", &[]);
+    server.received();
+    let first = settled();
+    assert!(
+        first < 64,
+        "the server got rid of {first} messages of 64 KiB, and the plugin took one"
+    );
+    for _ in 0..64 {
+        proxy.client().request("GET /", &[]);
+    }
+    let second = settled();
+    assert!(
+        (first + 32..first + 64 + 64).contains(&second),
+        "{first}, {second}"
+    );
+}
+
 /// What the HTTP service answers, with the id that it was given.
 fn authorizer() -> Origin {
     Origin::start(|request: &Message| {

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll};
 use std::thread;
@@ -27,6 +28,7 @@ use wasi_grpc::backend::PassThrough;
 /// - `hang`: answers nothing more.
 /// - `break`: ends the call well, whatever it owes.
 /// - `die`: the server goes away.
+/// - `flood`: answers with 1000 messages of 64 KiB, as far as the client takes them.
 /// - `large:N`: answers with a message of N bytes.
 /// - `many:N`: answers with N messages, `1` to `N`.
 /// - `collect`: from now on answers nothing until the client has ended its direction, and then with all of it in one message.
@@ -34,6 +36,7 @@ pub struct GrpcServer {
     address: SocketAddr,
     calls: Receiver<GrpcCall>,
     given_up: Receiver<String>,
+    flooded: Arc<AtomicUsize>,
     stop: Arc<Notify>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -53,6 +56,7 @@ pub struct GrpcCall {
 struct Services {
     calls: Sender<GrpcCall>,
     given_up: Sender<String>,
+    flooded: Arc<AtomicUsize>,
     stop: Arc<Notify>,
 }
 
@@ -88,9 +92,11 @@ impl GrpcServer {
         let (given_up, has_given_up) = channel();
         let (ready, is_ready) = channel();
         let stop = Arc::new(Notify::new());
+        let flooded = Arc::new(AtomicUsize::new(0));
         let services = Services {
             calls,
             given_up,
+            flooded: Arc::clone(&flooded),
             stop: Arc::clone(&stop),
         };
         let thread = thread::spawn(move || {
@@ -115,6 +121,7 @@ impl GrpcServer {
             address: is_ready.recv_timeout(PATIENCE).unwrap(),
             calls: received,
             given_up: has_given_up,
+            flooded,
             stop,
             thread: Some(thread),
         }
@@ -148,9 +155,9 @@ impl GrpcServer {
         self.given_up.try_iter().count()
     }
 
-    /// Goes away.
-    pub fn stop(mut self) {
-        self.shut_down();
+    /// How many messages clients have taken that asked for a `flood`.
+    pub fn flooded(&self) -> usize {
+        self.flooded.load(Ordering::Relaxed)
     }
 
     /// Waits until it has gone by itself, which `die` makes it do.
@@ -232,7 +239,7 @@ impl StreamingService<Bytes> for Method {
             let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
             let (answer, answers) = mpsc::channel(1);
             tokio::spawn(async move {
-                let talk = talk(&services.stop, &id, request.into_inner(), &answer);
+                let talk = talk(&services, &id, request.into_inner(), &answer);
                 tokio::select! {
                     status = talk => if let Err(status) = status {
                         let _gone = answer.send(Err(status)).await;
@@ -253,7 +260,7 @@ impl StreamingService<Bytes> for Method {
 
 /// Answers messages until the client has ended its direction, or has asked for something else.
 async fn talk(
-    stop: &Notify,
+    services: &Services,
     id: &str,
     mut messages: Streaming<Bytes>,
     answer: &Answer,
@@ -282,8 +289,17 @@ async fn talk(
             "hang" => return std::future::pending().await,
             "break" => return Ok(()),
             "die" => {
-                stop.notify_one();
+                services.stop.notify_one();
                 return std::future::pending().await;
+            }
+            "flood" => {
+                for _ in 0..1000 {
+                    if answer.send(Ok(Bytes::from_static(&[0; 64 << 10]))).await.is_err() {
+                        break;
+                    }
+                    services.flooded.fetch_add(1, Ordering::Relaxed);
+                }
+                Vec::new()
             }
             "large" => vec![Bytes::from(vec![b'x'; number(&mut words)])],
             "many" => (1..=number(&mut words))
