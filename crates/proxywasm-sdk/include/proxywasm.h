@@ -933,10 +933,10 @@ proxywasm_action_t proxy_on_http_call_response_trailers(proxywasm_callout_id_t c
  * Makes a unary gRPC call. The plugin that is being called owns the callout; it may outlive the stream that
  * caused it. The answer comes as `on_grpc_call_response`. No callback ever comes from inside this call.
  *
- * Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (an empty service or method name, a block that
- * is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy forbids the upstream);
- * `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
- * callouts, or more bytes than the host takes).
+ * Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (a service or method name that is empty or that
+ * no path can have, a block that is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy
+ * forbids the upstream); `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`;
+ * `unavailable` (too many callouts, or more bytes than the host takes).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
  *
@@ -972,10 +972,10 @@ proxywasm_status_t proxywasm_grpc_close_grpc_call(proxywasm_callout_id_t callout
  * Opens a gRPC stream. The plugin that is being called owns it; it may outlive the stream that caused it. No
  * callback ever comes from inside this call.
  *
- * Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (an empty service or method name, a block that
- * is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy forbids the upstream);
- * `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
- * callouts, or more bytes than the host takes).
+ * Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (a service or method name that is empty or that
+ * no path can have, a block that is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy
+ * forbids the upstream); `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`;
+ * `unavailable` (too many callouts, or more bytes than the host takes).
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
  *
@@ -1060,6 +1060,10 @@ proxywasm_status_t proxywasm_grpc_get_callout_status(proxywasm_callout_id_t call
  * A unary call has ended, well or not. Its only callback. The metadata is in the maps `grpc_initial_metadata`
  * and `grpc_trailing_metadata`.
  *
+ * The host itself ends calls with these statuses: 4 (deadline exceeded) when the time is up, 8 (resource
+ * exhausted) for a message or metadata beyond its limits, 13 (internal) for an answer that is `ok` and has no
+ * message, or has several, 14 (unavailable) where no connection can be made, or it breaks.
+ *
  * Actions: `forward` (the callout is over), `pause` (its data stays readable until `close_grpc_call`), `close`.
  *
  * Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
@@ -1074,7 +1078,8 @@ PROXYWASM_EXPORT("proxy_on_grpc_call_response")
 proxywasm_action_t proxy_on_grpc_call_response(proxywasm_callout_id_t callout_id, uint32_t grpc_status, proxywasm_size_t message_size);
 
 /*
- * The metadata that precedes the messages is there.
+ * The metadata that precedes the messages is there. The map stays readable in the callbacks of the stream that
+ * follow.
  *
  * Actions: `forward`, `pause` (stop reading until `resume_grpc_stream`), `close` (cancel the stream).
  *
@@ -1102,7 +1107,8 @@ PROXYWASM_EXPORT("proxy_on_grpc_stream_response_message")
 proxywasm_action_t proxy_on_grpc_stream_response_message(proxywasm_callout_id_t callout_id, proxywasm_size_t message_size);
 
 /*
- * The metadata that follows the messages is there.
+ * The metadata that follows the messages is there. Where the upstream sends none, or the stream breaks, this is
+ * not called.
  *
  * Actions: `forward`, `pause` (stop reading until `resume_grpc_stream`), `close` (cancel the stream).
  *
@@ -1116,7 +1122,11 @@ PROXYWASM_EXPORT("proxy_on_grpc_stream_response_trailer_metadata")
 proxywasm_action_t proxy_on_grpc_stream_response_trailer_metadata(proxywasm_callout_id_t callout_id, proxywasm_size_t num_elements);
 
 /*
- * A gRPC stream has ended, well or not. Its last callback.
+ * A gRPC stream has ended, well or not. Its last callback. The metadata is in the maps `grpc_initial_metadata`
+ * and `grpc_trailing_metadata`; where none came, they are empty.
+ *
+ * The host itself ends streams with status 8 (resource exhausted) for a message or metadata beyond its limits,
+ * and with 14 (unavailable) where no connection can be made, or it breaks.
  *
  * Actions: `forward` (the callout is over), `pause` (its data stays readable until `close_grpc_stream`),
  * `close`.

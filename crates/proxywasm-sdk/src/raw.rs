@@ -851,10 +851,10 @@ pub mod grpc {
         /// Makes a unary gRPC call. The plugin that is being called owns the callout; it may outlive the stream that
         /// caused it. The answer comes as `on_grpc_call_response`. No callback ever comes from inside this call.
         ///
-        /// Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (an empty service or method name, a block that
-        /// is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy forbids the upstream);
-        /// `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
-        /// callouts, or more bytes than the host takes).
+        /// Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (a service or method name that is empty or that
+        /// no path can have, a block that is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy
+        /// forbids the upstream); `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`;
+        /// `unavailable` (too many callouts, or more bytes than the host takes).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
         ///
@@ -884,10 +884,10 @@ pub mod grpc {
         /// Opens a gRPC stream. The plugin that is being called owns it; it may outlive the stream that caused it. No
         /// callback ever comes from inside this call.
         ///
-        /// Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (an empty service or method name, a block that
-        /// is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy forbids the upstream);
-        /// `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`; `unavailable` (too many
-        /// callouts, or more bytes than the host takes).
+        /// Statuses: `ok`; `not_found` (no such upstream); `bad_argument` (a service or method name that is empty or that
+        /// no path can have, a block that is not a packed map, metadata that gRPC forbids); `not_allowed` (the policy
+        /// forbids the upstream); `invalid_operation` (no callback of a plugin is running); `invalid_memory_access`;
+        /// `unavailable` (too many callouts, or more bytes than the host takes).
         ///
         /// Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
         ///
@@ -958,6 +958,10 @@ pub mod grpc {
     /// `proxy_on_grpc_call_response`: A unary call has ended, well or not. Its only callback. The metadata is in the maps `grpc_initial_metadata`
     /// and `grpc_trailing_metadata`.
     ///
+    /// The host itself ends calls with these statuses: 4 (deadline exceeded) when the time is up, 8 (resource
+    /// exhausted) for a message or metadata beyond its limits, 13 (internal) for an answer that is `ok` and has no
+    /// message, or has several, 14 (unavailable) where no connection can be made, or it breaks.
+    ///
     /// Actions: `forward` (the callout is over), `pause` (its data stays readable until `close_grpc_call`), `close`.
     ///
     /// Source: the Proxy-Wasm talk of April 2021, wasi-grpc page; the talk leaves the parameters open.
@@ -969,7 +973,8 @@ pub mod grpc {
     /// - `message_size`: How many bytes the buffer `grpc_message` has. 0 where there is no message.
     pub type OnGrpcCallResponse = extern "C" fn(callout_id: CalloutId, grpc_status: u32, message_size: Size) -> Action;
 
-    /// `proxy_on_grpc_stream_response_header_metadata`: The metadata that precedes the messages is there.
+    /// `proxy_on_grpc_stream_response_header_metadata`: The metadata that precedes the messages is there. The map stays readable in the callbacks of the stream that
+    /// follow.
     ///
     /// Actions: `forward`, `pause` (stop reading until `resume_grpc_stream`), `close` (cancel the stream).
     ///
@@ -991,7 +996,8 @@ pub mod grpc {
     /// - `message_size`: How many bytes the buffer `grpc_message` has.
     pub type OnGrpcStreamResponseMessage = extern "C" fn(callout_id: CalloutId, message_size: Size) -> Action;
 
-    /// `proxy_on_grpc_stream_response_trailer_metadata`: The metadata that follows the messages is there.
+    /// `proxy_on_grpc_stream_response_trailer_metadata`: The metadata that follows the messages is there. Where the upstream sends none, or the stream breaks, this is
+    /// not called.
     ///
     /// Actions: `forward`, `pause` (stop reading until `resume_grpc_stream`), `close` (cancel the stream).
     ///
@@ -1002,7 +1008,11 @@ pub mod grpc {
     /// - `num_elements`: How many pairs the map `grpc_trailing_metadata` has.
     pub type OnGrpcStreamResponseTrailerMetadata = extern "C" fn(callout_id: CalloutId, num_elements: Size) -> Action;
 
-    /// `proxy_on_grpc_stream_close`: A gRPC stream has ended, well or not. Its last callback.
+    /// `proxy_on_grpc_stream_close`: A gRPC stream has ended, well or not. Its last callback. The metadata is in the maps `grpc_initial_metadata`
+    /// and `grpc_trailing_metadata`; where none came, they are empty.
+    ///
+    /// The host itself ends streams with status 8 (resource exhausted) for a message or metadata beyond its limits,
+    /// and with 14 (unavailable) where no connection can be made, or it breaks.
     ///
     /// Actions: `forward` (the callout is over), `pause` (its data stays readable until `close_grpc_stream`),
     /// `close`.

@@ -116,6 +116,8 @@ enum State {
 
 /// How much longer than the host the upstream may think that there is time, so that the verdict is always the host's.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(100);
+/// The longest time that an upstream is told; gRPC has not the digits for every time.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How much of a stream that is not read the upstream may send ahead.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// The same for all streams of a connection: enough that paused ones do not stop others.
@@ -171,7 +173,7 @@ impl GrpcClient {
         }
         let mut head = tonic::Request::new(Messages::new(messages, sent));
         if let Some(timeout) = request.timeout {
-            head.set_timeout(timeout.saturating_add(TIMEOUT_SLACK));
+            head.set_timeout(timeout.saturating_add(TIMEOUT_SLACK).min(MAX_TIMEOUT));
         }
         metadata::write(&request.metadata, head.metadata_mut());
         let cancellation = head.cancellation_handle();
