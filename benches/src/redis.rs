@@ -14,8 +14,7 @@ use wasi_queue::{QueueSettings, RedisQueueSettings, RedisQueues};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new(CACHED, || {
         on_server(
-            "wasi-kvstore.set_shared_kvstore_key_values $s 'key' 'sixteen_bytes_of' 0
-            loop 100
+            "loop 100
             wasi-kvstore.get_shared_kvstore_key_values $s 'key' out &size &cas",
         )
     })
@@ -30,8 +29,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "Redis/get_shared_kvstore_key_values, and set_ with its compare-and-swap value",
         || {
             on_server(
-                "wasi-kvstore.set_shared_kvstore_key_values $s 'key' 'sixteen_bytes_of' 0
-            loop 100
+                "loop 100
             wasi-kvstore.get_shared_kvstore_key_values $s 'key' out &size &cas
             wasi-kvstore.set_shared_kvstore_key_values $s 'key' 'sixteen_bytes_of' $cas",
             )
@@ -100,7 +98,9 @@ fn on_server(lines: &str) -> Body {
         ..Services::new(Arc::new(MemorySink::default()))
     };
     services.queues.open("", b"q", true).unwrap();
-    let open = "@proxy_on_plugin_start 2 -> 1\n wasi-kvstore.open_shared_kvstore 'store' 1 &s";
+    let open = "@proxy_on_plugin_start 2 -> 1
+        wasi-kvstore.open_shared_kvstore 'store' 1 &s
+        wasi-kvstore.set_shared_kvstore_key_values $s 'key' 'sixteen_bytes_of' 0";
     let mut world = World::with(Abi::Component, &format!("{lines}\n {open}"), services);
     Box::new(move || {
         // The server lives as long as what runs on it.

@@ -136,11 +136,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("wasi-ffi/resolve_custom_function", || {
         component("loop\n wasi-ffi.resolve_custom_function 'echo' &f")
     }),
-    Scenario::new(CALL, || {
-        component(
-            "wasi-ffi.resolve_custom_function 'echo' &f\n loop\n wasi-ffi.call_custom_function $f 'sixteen_bytes_of' &r",
-        )
-    }),
+    Scenario::new(
+        "wasi-ffi/call_custom_function, of one that copies 16 bytes, and get_custom_function_results",
+        || {
+            component(
+                "wasi-ffi.resolve_custom_function 'echo' &f
+                loop
+                wasi-ffi.call_custom_function $f 'sixteen_bytes_of' &r
+                wasi-ffi.get_custom_function_results $r out &size",
+            )
+        },
+    ),
     Scenario::new("wasi-ffi/get_custom_function_results_sizes", || {
         component(
             "wasi-ffi.resolve_custom_function 'echo' &f
@@ -149,15 +155,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             wasi-ffi.get_custom_function_results_sizes $r &count &size",
         )
     }),
-    Scenario::new("wasi-ffi/get_custom_function_results", || {
-        component(
-            "wasi-ffi.resolve_custom_function 'echo' &f
-            loop
-            wasi-ffi.call_custom_function $f 'sixteen_bytes_of' &r
-            wasi-ffi.get_custom_function_results $r out &size",
-        )
-    })
-    .less(CALL),
     Scenario::new("wasi-ffi/on_custom_callback", || {
         driven(Abi::Component, "", LOOPS, World::call)
     }),
@@ -168,7 +165,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 const SET: &str = "wasi-kvstore/set_shared_kvstore_key_values";
 const ENQUEUE: &str = "wasi-queue/enqueue_shared_queue_item";
-const CALL: &str = "wasi-ffi/call_custom_function, of one that copies 16 bytes";
 
 /// Hostcalls on the store `s`. It is opened once, since nobody can close it.
 fn store(lines: &str) -> Body {
