@@ -5,10 +5,11 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::net::SocketAddr;
 
-/// `admin`.
+/// The address for operators.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdminEntry {
+    /// Where operators reach it; everyone who does may use it. Default: `127.0.0.1:9901`.
     address: Option<Spanned<SocketAddr>>,
 }
 

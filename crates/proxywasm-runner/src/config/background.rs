@@ -4,11 +4,13 @@ use crate::settings::RunMode;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-/// One entry of `background`.
+/// A plugin that runs without streams.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BackgroundEntry {
+    /// The name of the plugin.
     pub(super) plugin: Spanned<String>,
+    /// How many of it run. Default: `per_process`.
     #[serde(default)]
     pub(super) run: RunEntry,
 }
@@ -17,7 +19,9 @@ pub(super) struct BackgroundEntry {
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RunEntry {
+    /// One in each worker, to share the items of a queue, say.
     PerWorker,
+    /// One in all.
     #[default]
     PerProcess,
 }

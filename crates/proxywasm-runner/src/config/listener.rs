@@ -8,19 +8,28 @@ use serde::de::{self, Deserializer};
 use serde_saphyr::{Location, Spanned};
 use std::net::SocketAddr;
 
-/// One entry of `listeners`.
+/// One address to listen on.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenerEntry {
+    /// The address and port; port 0 takes any that is free.
     pub(super) address: Spanned<SocketAddr>,
+    /// What clients speak. Default: `http`.
     #[serde(default)]
     pub(super) protocol: ProtocolEntry,
+    /// How connections come to workers. Default: `per_worker`.
     #[serde(default)]
     pub(super) accept: AcceptEntry,
+    /// The filter chain, by names of `plugins`: in this order for requests and data of clients, the other way round for responses and
+    /// data of the upstream. Default: none.
     #[serde(default)]
     pub(super) plugins: Vec<Spanned<String>>,
+    /// Where it goes: `http://HOST[:PORT]`, or `echo`, the default, which answers with what it got; with `protocol: tcp`,
+    /// `tcp://HOST:PORT`, which is required.
     upstream: Option<Spanned<UpstreamEntry>>,
+    /// How long a connection to the upstream may take; then the client gets 504, or is reset with `protocol: tcp`. Default: `5s`.
     connect_timeout: Option<Period>,
+    /// With `protocol: tcp`: when nothing comes from either side for so long, both connections are closed. Default: `1h`.
     idle_timeout: Option<Spanned<Period>>,
 }
 
@@ -28,8 +37,10 @@ pub(super) struct ListenerEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ProtocolEntry {
+    /// HTTP/1.1. Plugins see it by `wasi-http`, or the HTTP callbacks of the older ABIs.
     #[default]
     Http,
+    /// Connections pass as bytes. Plugins see them by `wasi-bytestream`, or the TCP callbacks of the older ABIs.
     Tcp,
 }
 
@@ -37,8 +48,10 @@ pub(super) enum ProtocolEntry {
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AcceptEntry {
+    /// Each worker has a socket on the address (`SO_REUSEPORT`), and the kernel spreads connections over them.
     #[default]
     PerWorker,
+    /// One thread accepts, and hands each connection to the worker that has the fewest.
     OneAcceptor,
 }
 

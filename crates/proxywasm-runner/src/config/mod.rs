@@ -1,91 +1,17 @@
 //! The configuration file: YAML, read and validated whole before anything is bound.
 //!
+//! The types are the documentation: each field of the file is a field of one of them, with what it means and its default.
+//!
 //! ```yaml
-//! workers: 2                     # threads that serve; default: as many as the machine lets this process use
-//!
-//! log:
-//!   filter: info                 # as the environment variable RUST_LOG, which comes first; `--log` comes before both
-//!   plugin_messages: 100         # a second, for each plugin and worker; what is more is dropped and counted; 0 for no limit
-//!
-//! admin:                         # for operators: log level, metrics; without this entry there is none
-//!   address: 127.0.0.1:9901      # the default; everyone who reaches it may use it
-//!
-//! redis:                         # where stores, shared data and queues live, for all runners that use it; default: in this process
-//!   url: redis://127.0.0.1:6379  # required; redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], or redis+unix:///PATH
-//!   prefix: proxywasm            # what all keys begin with
-//!   bound: 5ms                   # how long a hostcall, and with it its worker, waits; then it answers `unavailable`
-//!   patience: 1s                 # how long the server may be silent until the connection is given up, and made again
-//!   cache: 64 MiB                # of what plugins have read, kept until the server tells that it has changed
-//!   lease: 15s                   # after which items that a runner has fetched, and died with, are delivered to others
-//!
-//! stores:                        # bounds; past one, a write answers `unavailable`. `stores` and `total` are for each VM id
-//!   { stores: 1024, keys: 1048576, key: 64 KiB, values: 16 MiB, total: 256 MiB }
-//!
-//! queues:                        # bounds likewise; `queues` is for each VM id, `items` and `total` for each queue
-//!   { queues: 256, items: 65536, item: 1 MiB, total: 16 MiB }
-//!
 //! listeners:
-//!   - address: 127.0.0.1:8080    # required
-//!     protocol: http             # or tcp; see below
-//!     accept: per_worker         # per_worker (SO_REUSEPORT) or one_acceptor (hands to the least loaded worker)
-//!     plugins: [headers]         # the filter chain: in this order for requests, the other way round for responses; default: none
-//!     upstream: http://127.0.0.1:9000   # or `echo`, the default: answers with what it got
-//!     connect_timeout: 5s        # then the client gets 504
-//!
-//!   - address: 127.0.0.1:5432
-//!     protocol: tcp              # connections pass as bytes; plugins see them by wasi-bytestream, or the TCP callbacks of ABI 0.2.1
-//!     plugins: []                # the filter chain: in this order for data from clients, the other way round for data from the upstream
-//!     upstream: tcp://127.0.0.1:5433   # required
-//!     connect_timeout: 5s        # then the client is reset
-//!     idle_timeout: 1h           # when nothing comes from either side for so long, both connections are closed
-//!
-//! background:                    # plugins that run without streams, on timers, queues and callouts; default: none
-//!   - plugin: uploader           # required
-//!     run: per_process           # per_process (one in all) or per_worker (one in each, to share the items of a queue, say)
-//!
-//! upstreams:                     # servers that plugins can call, by HTTP/1.1 and by gRPC (HTTP/2 without TLS); default: none
-//!   - name: auth                 # required; the name by which plugins call it
-//!     url: http://127.0.0.1:9001 # required
-//!     authority: auth.test       # what gRPC calls name in `:authority`; default: the address; HTTP calls name what the plugin gives
-//!     connect_timeout: 5s        # then the call fails
+//!   - address: 127.0.0.1:8080
+//!     plugins: [headers]
+//!     upstream: http://127.0.0.1:9000
 //!
 //! plugins:
-//!   - name: headers              # required; names the plugin in chains, logs and the property `plugin_name`
-//!     file: headers.wasm         # required; relative to this file
-//!     configuration: |           # text as it is; a mapping or list becomes compact JSON
-//!       x-added: yes
-//!     # configuration_base64: AAECAw==   # instead, for bytes
-//!     vm_configuration: ""       # configuration of the instance, for ABI 0.2.1 and older
-//!     root_id: ""                # which plugin of a module that holds several
-//!     vm_id: ""                  # plugins with one vm_id share stores and queues, and with otherwise equal settings an instance
-//!     metric_scope: headers      # what stands before the names of its metrics; plugins of one scope share metrics; default: its name
-//!     environment: { KEY: value }   # what the plugin reads through WASI; default: nothing
-//!     allowed_hostcalls: [log]   # default: all
-//!     allowed_upstreams: [auth]  # that its own calls may go to; default: all; likewise allowed_stores, allowed_queues, allowed_functions
-//!     callbacks_off: [response_body]   # callbacks not to call although exported: (request|response)_(headers|body|trailers|metadata),
-//!                                # new_connection, (downstream|upstream)_(data|close)
-//!     log_level: info            # trace, debug, info, warn, error, critical
-//!     failure: closed            # when its instance fails: closed (503; TCP: reset), open (go on without) or reload (as closed, restart no
-//!                                # sooner than a second)
-//!     instances: shared          # shared (one a worker) or fresh_per_stream
-//!     headers_pause: stop_all    # ABI 0.2.1 and older: a pause in the headers callback stops the whole message (stop_all) or
-//!                                # the headers alone, and the body is delivered (hold_headers)
-//!     limits:
-//!       held_body: 1 MiB         # of a body, or of TCP data in one direction, held while it pauses or waits
-//!       written_body: 64 MiB     # to which it may grow a body
-//!       argument: 64 MiB         # of one hostcall's arguments
-//!       headers: 16384           # pairs in a map
-//!       header_bytes: 1 MiB      # of all keys and values in a map
-//!       properties: 256 KiB      # of all properties it set
-//!       handles: 4096            # of each kind
-//!       callouts: 1024           # that have not ended
-//!       callout: 4 MiB           # held of one callout: of the body of an answer, of a gRPC message, of what waits to be sent
-//!       memory: 256 MiB          # of its instance
-//!       table_elements: 100000   # of its instance
-//!     deadlines:
-//!       callback: 200ms          # processor time of one callback
-//!       start: 10s               # processor time of its start
-//!       callout: 30s             # a whole call that it makes and gives no time
+//!   - name: headers
+//!     file: headers.wasm
+//!     configuration: { x-added: yes }
 //! ```
 
 mod admin;
@@ -129,31 +55,47 @@ pub struct ConfigFile {
     root: Root,
 }
 
+/// A configuration file of `proxywasm serve`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Root {
+    /// How many threads serve, each with plugin instances of its own. Default: as many as the machine lets this process use.
     workers: Option<NonZeroUsize>,
+    /// What is logged.
     #[serde(default)]
     log: LogEntry,
+    /// Where it listens. May be empty where a plugin runs in the background.
     listeners: Spanned<Vec<ListenerEntry>>,
+    /// Plugins that run without streams, on timers, queues and callouts. Default: none.
     #[serde(default)]
     background: Vec<BackgroundEntry>,
+    /// The plugins that listeners and `background` name. Default: none.
     #[serde(default)]
     plugins: Vec<PluginEntry>,
+    /// The address for operators: log level, metrics. Default: there is none.
     admin: Option<AdminEntry>,
+    /// The Redis or Valkey server on which stores, shared data and queues live, for all runners that use it. Default: they live in
+    /// this process.
     redis: Option<RedisEntry>,
+    /// Bounds on key-value stores and shared data. Past one, a write answers `unavailable`.
     #[serde(default)]
     stores: StoresEntry,
+    /// Bounds on queues. Past one, a write answers `unavailable`.
     #[serde(default)]
     queues: QueuesEntry,
+    /// Servers that plugins can call, by HTTP/1.1 and by gRPC (HTTP/2 without TLS). Default: none.
     #[serde(default)]
     upstreams: Vec<UpstreamEntry>,
 }
 
+/// What is logged.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LogEntry {
+    /// What is logged, as in the environment variable `RUST_LOG`, which comes first; `--log` comes before both. Default: `info`.
     filter: Option<Spanned<String>>,
+    /// How many messages a second each plugin may log on each worker; what is more is dropped and counted. 0 for no limit.
+    /// Default: 100.
     plugin_messages: Option<u32>,
 }
 

@@ -13,61 +13,97 @@ use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// One entry of `plugins`.
+/// A plugin: code with a configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PluginEntry {
+    /// Names the plugin in chains, in logs and in the property `plugin_name`.
     pub(super) name: Spanned<String>,
+    /// Its code; relative to this file.
     pub(super) file: Spanned<PathBuf>,
+    /// What it reads as its configuration: text as it is; a mapping or list becomes compact JSON. Default: nothing.
     configuration: Option<serde_json::Value>,
+    /// Its configuration as bytes in Base64, instead of `configuration`.
     configuration_base64: Option<Spanned<String>>,
+    /// The configuration of the instance, likewise, for ABI 0.2.1 and older. Default: nothing.
     vm_configuration: Option<serde_json::Value>,
+    /// Which plugin of a module that holds several. Default: the empty text.
     #[serde(default)]
     root_id: String,
+    /// Plugins with one VM id share stores and queues, and with otherwise equal settings an instance. Default: the empty text.
     #[serde(default)]
     vm_id: String,
+    /// What stands before the names of its metrics; plugins of one scope share metrics. Default: its name.
     metric_scope: Option<String>,
+    /// The environment variables that it reads through WASI. Default: none.
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// The hostcalls that it may call, by name; others answer that they are not allowed. Default: all.
     allowed_hostcalls: Option<Vec<String>>,
+    /// The upstreams that it may call. Default: all.
     allowed_upstreams: Option<BTreeSet<String>>,
+    /// The key-value stores that it may open. Default: all.
     allowed_stores: Option<BTreeSet<String>>,
+    /// The queues that it may open. Default: all.
     allowed_queues: Option<BTreeSet<String>>,
+    /// The functions of the host that it may call. Default: all.
     allowed_functions: Option<BTreeSet<String>>,
+    /// Callbacks that are not called although it exports them. Default: none.
     #[serde(default)]
     callbacks_off: Vec<PhaseEntry>,
+    /// The lowest level of its messages that is logged. Default: `info`.
     #[serde(default)]
     log_level: LevelEntry,
+    /// What happens to streams when its instance fails. Default: `closed`.
     #[serde(default)]
     failure: FailureEntry,
+    /// How its instances are made. Default: `shared`.
     #[serde(default)]
     instances: InstancesEntry,
+    /// What a pause in a headers callback stops, for ABI 0.2.1 and older. Default: `stop_all`.
     #[serde(default)]
     headers_pause: HeadersPauseEntry,
+    /// Bounds on what it can use, and make the host hold.
     #[serde(default)]
     limits: LimitsEntry,
+    /// Bounds on its time.
     #[serde(default)]
     deadlines: DeadlinesEntry,
 }
 
+/// A callback.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum PhaseEntry {
+    /// Of HTTP: the head of the request.
     RequestHeaders,
+    /// Of HTTP: pieces of the body of the request.
     RequestBody,
+    /// Of HTTP: the trailers of the request.
     RequestTrailers,
+    /// Of HTTP/2: metadata of the request.
     RequestMetadata,
+    /// Of HTTP: the head of the response.
     ResponseHeaders,
+    /// Of HTTP: pieces of the body of the response.
     ResponseBody,
+    /// Of HTTP: the trailers of the response.
     ResponseTrailers,
+    /// Of HTTP/2: metadata of the response.
     ResponseMetadata,
+    /// Of TCP: a new connection.
     NewConnection,
+    /// Of TCP: bytes of the client.
     DownstreamData,
+    /// Of TCP: bytes of the upstream.
     UpstreamData,
+    /// Of TCP: the end of the connection to the client.
     DownstreamClose,
+    /// Of TCP: the end of the connection to the upstream.
     UpstreamClose,
 }
 
+/// A level of log messages.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum LevelEntry {
@@ -80,52 +116,78 @@ enum LevelEntry {
     Critical,
 }
 
+/// What happens to the streams of an instance that failed.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FailureEntry {
+    /// They are answered with 503, or reset once a response has begun; TCP streams are reset. A fresh instance takes the next stream.
     #[default]
     Closed,
+    /// They go on without the plugin.
     Open,
+    /// As `closed`, but a fresh instance is made no sooner than a second after the last one was.
     Reload,
 }
 
+/// How instances are made.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum InstancesEntry {
+    /// One for each worker, for all streams.
     #[default]
     Shared,
+    /// One for each stream: nothing that a stream leaves behind is seen by another.
     FreshPerStream,
 }
 
+/// What a pause in a headers callback stops.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum HeadersPauseEntry {
+    /// The whole message.
     #[default]
     StopAll,
+    /// The headers alone; the body is delivered.
     HoldHeaders,
 }
 
+/// Bounds on what a plugin can use, and make the host hold.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LimitsEntry {
+    /// Of a body, or of TCP data in one direction, held while it pauses or waits. Default: `1 MiB`.
     held_body: Option<Size>,
+    /// To which it may grow a body. Default: `64 MiB`.
     written_body: Option<Size>,
+    /// Of the arguments of one hostcall. Default: `64 MiB`.
     argument: Option<Size>,
+    /// Pairs in a map of headers. Default: 16384.
     headers: Option<usize>,
+    /// Of all keys and values in a map of headers. Default: `1 MiB`.
     header_bytes: Option<Size>,
+    /// Of all properties that it set. Default: `256 KiB`.
     properties: Option<Size>,
+    /// Stores, queues, timers and other handles, of each kind. Default: 4096.
     handles: Option<usize>,
+    /// Calls of its own that have not ended. Default: 1024.
     callouts: Option<usize>,
+    /// Held of one call: of the body of an answer, of a gRPC message, of what waits to be sent. Default: `4 MiB`.
     callout: Option<Size>,
+    /// Memory of its instance. Default: `256 MiB`.
     memory: Option<Size>,
+    /// Table elements of its instance. Default: 100000.
     table_elements: Option<usize>,
 }
 
+/// Bounds on the time of a plugin.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DeadlinesEntry {
+    /// Processor time of one callback. Default: `200ms`.
     callback: Option<Period>,
+    /// Processor time of its start. Default: `10s`.
     start: Option<Period>,
+    /// A whole call that it makes and gives no time. Default: `30s`.
     callout: Option<Period>,
 }
 

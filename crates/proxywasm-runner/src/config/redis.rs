@@ -10,7 +10,7 @@ use serde_saphyr::{Location, Spanned};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// `redis`.
+/// A Redis or Valkey server.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
@@ -18,11 +18,17 @@ use std::time::Duration;
     allow(dead_code, reason = "such a runner only says that it cannot do it")
 )]
 pub(super) struct RedisEntry {
+    /// `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `redis+unix:///PATH`.
     url: Spanned<String>,
+    /// What all keys begin with. Default: `proxywasm`.
     prefix: Option<Spanned<String>>,
+    /// How long a hostcall, and with it its worker, waits for the server; then it answers `unavailable`. Default: `5ms`.
     bound: Option<Period>,
+    /// How long the server may be silent until the connection is given up, and made again. Default: `1s`.
     patience: Option<Period>,
+    /// How much of what plugins have read is kept until the server tells that it has changed. Default: `64 MiB`.
     cache: Option<Size>,
+    /// After how long items that a runner has fetched, and died with, are delivered to others; at least `3s`. Default: `15s`.
     lease: Option<Spanned<Period>>,
 }
 

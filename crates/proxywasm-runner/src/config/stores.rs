@@ -5,24 +5,33 @@ use serde::Deserialize;
 use wasi_kvstore::StoreSettings;
 use wasi_queue::QueueSettings;
 
-/// `stores`.
+/// Bounds on key-value stores.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoresEntry {
+    /// Stores of one VM id. Default: 1024.
     stores: Option<usize>,
+    /// Keys of one store. Default: 1048576.
     keys: Option<usize>,
+    /// Bytes of one key. Default: `64 KiB`.
     key: Option<Size>,
+    /// Bytes of all values of one key. Default: `16 MiB`.
     values: Option<Size>,
+    /// Bytes of all keys and values of one VM id. Default: `256 MiB`.
     total: Option<Size>,
 }
 
-/// `queues`.
+/// Bounds on queues.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct QueuesEntry {
+    /// Queues of one VM id. Default: 256.
     queues: Option<usize>,
+    /// Items of one queue. Default: 65536.
     items: Option<usize>,
+    /// Bytes of one item. Default: `1 MiB`.
     item: Option<Size>,
+    /// Bytes of all items of one queue. Default: `16 MiB`.
     total: Option<Size>,
 }
 

@@ -9,13 +9,17 @@ use serde::de::{self, Deserializer};
 use serde_saphyr::{Location, Spanned};
 use std::str::FromStr;
 
-/// One entry of `upstreams`.
+/// A server that plugins can call.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamEntry {
+    /// The name by which plugins call it.
     name: Spanned<String>,
+    /// `http://HOST[:PORT]`.
     url: UrlEntry,
+    /// What gRPC calls name in `:authority`. Default: the address. HTTP calls name what the plugin gives.
     authority: Option<Spanned<String>>,
+    /// How long a connection may take; then the call fails. Default: `5s`.
     connect_timeout: Option<Period>,
 }
 
