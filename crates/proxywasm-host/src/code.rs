@@ -4,7 +4,7 @@ use crate::config::InstanceStrategy;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::state::State;
-use proxywasm_legacy::{AbiVersion, Support};
+use proxywasm_legacy::{AbiVersion, Overload};
 use proxywasm_wasi::Errno;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -149,14 +149,6 @@ impl fmt::Display for Abi {
     }
 }
 
-/// Whether an import is linked, but only to answer that it is not offered yet.
-pub fn is_unoffered(module: &str, name: &str) -> bool {
-    match module {
-        proxywasm_legacy::MODULE => proxywasm_legacy::support(name) == Support::NotOfferedYet,
-        _ => false,
-    }
-}
-
 // === linking ===
 
 /// Everything that keeps a module from being a plugin of an ABI.
@@ -186,8 +178,7 @@ pub(crate) fn linker(abi: Abi, module: &Module, allowed: Option<&BTreeSet<String
         .and_then(|()| proxywasm_wasi::stub_unknown_imports(&mut linker, module))
         .and_then(|()| match abi {
             Abi::Component => Ok(()),
-            Abi::Legacy(_) => proxywasm_legacy::link_older_types(&mut linker, module)
-                .and_then(|()| proxywasm_legacy::refuse_unoffered_imports(&mut linker, module)),
+            Abi::Legacy(_) => proxywasm_legacy::link_overloads(&mut linker, module),
         })
         .and_then(|()| match allowed {
             Some(allowed) => refuse_all_but(allowed, &mut linker, module),
@@ -216,26 +207,45 @@ fn import_problem(
     store: &mut Store<State>,
 ) -> Option<LoadError> {
     let (module, name) = (import.module().to_owned(), import.name().to_owned());
-    let Some(offered) = linker.get_by_import(&mut *store, import) else {
-        let known = || module == "env" && proxywasm_legacy::support(&name) == Support::NotOfferedYet;
-        let why = if !matches!(import.ty(), ExternType::Func(_)) {
-            "is no function; a host gives plugins functions only"
-        } else if known() {
-            "is known, but not offered by this version of the host"
-        } else {
-            "is no hostcall of its ABI"
-        };
-        return Some(LoadError::UnknownImport { module, name, why });
+    let offered = linker.get_by_import(&mut *store, import);
+    let offered = offered.map(|offered| offered.ty(&*store));
+    let fits = match (&offered, import.ty()) {
+        (Some(ExternType::Func(offered)), ExternType::Func(found)) => offered.matches(&found),
+        _ => false,
     };
-    match (offered.ty(&*store), import.ty()) {
-        (ExternType::Func(expected), ExternType::Func(found)) if expected.matches(&found) => None,
-        (expected, found) => Some(LoadError::ImportType {
+    if fits {
+        return None;
+    }
+    let types: Vec<String> = offered
+        .iter()
+        .map(type_text)
+        .chain(other_types(import, linker))
+        .collect();
+    if !types.is_empty() {
+        return Some(LoadError::ImportType {
             module,
             name,
-            expected: type_text(&expected),
-            found: type_text(&found),
-        }),
+            expected: types.join(" or "),
+            found: type_text(&import.ty()),
+        });
     }
+    let why = if !matches!(import.ty(), ExternType::Func(_)) {
+        Some("is no function; a host gives plugins functions only")
+    } else if module == proxywasm_legacy::MODULE {
+        proxywasm_legacy::support(&name).refusal()
+    } else {
+        None
+    };
+    let why = why.unwrap_or("is no hostcall of its ABI");
+    Some(LoadError::UnknownImport { module, name, why })
+}
+
+/// The types of a hostcall besides that by which it is linked.
+fn other_types(import: &ImportType<'_>, linker: &Linker<State>) -> impl Iterator<Item = String> {
+    let is_legacy = import.module() == proxywasm_legacy::MODULE;
+    let overloads = is_legacy.then(|| proxywasm_legacy::overloads(import.name()));
+    let ty = |overload: &Overload| type_text(&ExternType::Func(overload.ty(linker.engine())));
+    overloads.into_iter().flatten().map(ty)
 }
 
 fn add_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {

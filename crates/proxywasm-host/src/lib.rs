@@ -80,7 +80,7 @@ mod timers;
 mod vm;
 
 pub use callouts::{CalloutId, Command};
-pub use code::{Abi, COMPONENT_MARKER, PluginCode, is_unoffered};
+pub use code::{Abi, COMPONENT_MARKER, PluginCode};
 pub use config::{FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig, Resources};
 pub use custom::CustomCallbackError;
 pub use engine::{Engine, EngineSettings};

@@ -57,7 +57,7 @@ pub(crate) type Optional<P, R> = Option<TypedFunc<P, R>>;
 
 const ON_CONTEXT_CREATE: &str = "proxy_on_context_create";
 const ON_VM_START: &str = "proxy_on_vm_start";
-const ON_CONFIGURE: &str = "proxy_on_configure";
+pub(crate) const ON_CONFIGURE: &str = "proxy_on_configure";
 const ON_DONE: &str = "proxy_on_done";
 const ON_LOG: &str = "proxy_on_log";
 const ON_DELETE: &str = "proxy_on_delete";

@@ -1,13 +1,12 @@
-//! Proxy-Wasm ABI 0.2.0 and 0.2.1, and what 0.1.0 shares with them: plugins as the SDKs for Rust, Go, C++ and AssemblyScript build
-//! them today.
+//! Proxy-Wasm ABI 0.1.0, 0.2.0 and 0.2.1: plugins as the SDKs for Rust, Go, C++ and AssemblyScript build them, today and since 2020.
 //!
 //! It is a second codec over the cores of the components, beside the component ABI. It decodes arguments, adds the effective
 //! context, calls the core, turns its status into one of the older numbers ([`translate`]) and hands results over through the guest's
 //! allocator. The meaning of a call is in the cores; where the generations truly differ, cores read
 //! [`AbiPolicy::LEGACY`](wasi_common::AbiPolicy::LEGACY).
 //!
-//! Offered is all of ABI 0.2.0 and 0.2.1 ([`Hostcall`]), and of 0.1.0 what it shares with them ([`UNOFFERED`] is the rest; a module that
-//! imports it loads with [`refuse_unoffered_imports`]).
+//! Every module can import the hostcalls of all three versions ([`Hostcall`]), since SDKs declare those of other versions than the one
+//! they mark; under other names too ([`ALIASES`]), and by other types ([`link_overloads`]). In what the versions differ, [`Differences`] says.
 //!
 //! It is not a host: it drives no stream and decides nothing about a plugin that trapped.
 //!
@@ -113,7 +112,6 @@
 //! let version = AbiVersion::detect(&module).ok_or("no marker of an older ABI")?;
 //! let mut linker = Linker::new(&engine);
 //! proxywasm_legacy::add_to_linker(&mut linker)?;
-//! proxywasm_legacy::refuse_unoffered_imports(&mut linker, &module)?;
 //!
 //! let state = State {
 //!     memory: MemorySlot::default(),
@@ -171,8 +169,8 @@ mod version;
 mod view;
 
 pub use callbacks::{Callbacks, LoadError};
-pub use hostcall::{Hostcall, MODULE, Support, UNOFFERED, Unoffered, refuse_unoffered_imports, support};
-pub use hostcalls::{AbortError, add_to_linker, link_older_types};
+pub use hostcall::{ALIASES, Hostcall, MODULE, OVERLOADS, Overload, Support, overloads, support};
+pub use hostcalls::{AbortError, add_to_linker, link_overloads};
 pub use start::initialize;
 pub use status::{Status, translate};
 pub use version::{AbiVersion, AbsentHeader, Differences};

@@ -58,7 +58,16 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
         // A function that a plugin may not call is none that it knows of.
         (H::CallForeignFunction, Core::NotAllowed) => Status::NotFound,
         (_, Core::Empty) => Status::Empty,
-        (H::ContinueStream | H::CloseStream | H::SendLocalResponse, Core::InvalidOperation) => Status::Ok,
+        (
+            H::ContinueStream
+            | H::ContinueRequest
+            | H::ContinueResponse
+            | H::ResumeDownstream
+            | H::ResumeUpstream
+            | H::CloseStream
+            | H::SendLocalResponse,
+            Core::InvalidOperation,
+        ) => Status::Ok,
         (
             H::GetHeaderMapPairs,
             Core::BadArgument | Core::NotAllowed | Core::InvalidOperation | Core::BufferTooSmall,
@@ -73,6 +82,8 @@ pub fn translate(hostcall: Hostcall, status: Core) -> Status {
             | H::EnqueueSharedQueue
             | H::DequeueSharedQueue
             | H::RecordMetric
+            | H::RemoveMetric
+            | H::RemoveSharedQueue
             | H::Done,
             Core::BadArgument | Core::NotAllowed | Core::InvalidOperation | Core::BufferTooSmall,
         ) => Status::NotFound,

@@ -15,15 +15,13 @@ pub enum AbiVersion {
 
 /// What is particular to a version. Everything else is the same in all of them.
 ///
-/// The number of parameters of a headers callback is not here: it goes by the type of the export, because old compilers of Go
-/// export three parameters under the marker of 0.1.0.
+/// Which hostcalls a module may import is not here: SDKs declare those of other versions than the one they mark, so that every
+/// module may import all. Nor is the number of parameters of a headers callback: it goes by the type of the export, because an old
+/// SDK for Go exports three under the marker of 0.1.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Differences {
     /// The function whose export says that a module is of this version. It is never called.
     pub marker: &'static str,
-    /// The hostcalls that only some versions have, as far as this one has them. A module may import those of another version all
-    /// the same; some SDKs declare them.
-    pub hostcalls: &'static [&'static str],
     /// How the value of a header that is not there is answered.
     pub absent_header: AbsentHeader,
 }
@@ -66,26 +64,14 @@ impl AbiVersion {
         match self {
             Self::V0_1_0 => Differences {
                 marker: "proxy_abi_version_0_1_0",
-                hostcalls: &[
-                    "proxy_clear_route_cache",
-                    "proxy_continue_request",
-                    "proxy_continue_response",
-                    "proxy_get_configuration",
-                ],
                 absent_header: AbsentHeader::Empty,
             },
             Self::V0_2_0 => Differences {
                 marker: "proxy_abi_version_0_2_0",
-                hostcalls: &["proxy_close_stream", "proxy_continue_stream"],
                 absent_header: AbsentHeader::NotFound,
             },
             Self::V0_2_1 => Differences {
                 marker: "proxy_abi_version_0_2_1",
-                hostcalls: &[
-                    "proxy_close_stream",
-                    "proxy_continue_stream",
-                    "proxy_get_log_level",
-                ],
                 absent_header: AbsentHeader::NotFound,
             },
         }
@@ -95,23 +81,7 @@ impl AbiVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hostcall::{Support, support};
     use wasmtime::Engine;
-
-    #[test]
-    fn hostcalls_are_known() {
-        for version in AbiVersion::ALL {
-            for name in version.differences().hostcalls {
-                let offered = version != AbiVersion::V0_1_0;
-                let expected = if offered {
-                    Support::Offered
-                } else {
-                    Support::NotOfferedYet
-                };
-                assert_eq!(support(name), expected, "{name}");
-            }
-        }
-    }
 
     #[test]
     fn detection() {

@@ -1,6 +1,6 @@
 //! What a plugin is made of, and whether this host runs it.
 
-use proxywasm_host::{Engine, is_unoffered};
+use proxywasm_host::Engine;
 use serde::Serialize;
 use std::fmt;
 use wasmparser::{CompositeInnerType, ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef};
@@ -88,23 +88,13 @@ impl Inspection {
     }
 
     fn notes(&self) -> Vec<String> {
-        let unoffered = self
-            .imports
-            .iter()
-            .filter(|import| is_unoffered(&import.module, &import.name))
-            .map(|import| {
-                format!(
-                    "{} is not offered yet: it answers so when it is called",
-                    import.name
-                )
-            });
         let metadata = self
             .exports
             .iter()
             .filter(|export| export.name.starts_with("proxy_on_") && export.name.ends_with("_metadata"))
             .filter(|export| !export.name.contains("grpc"))
             .map(|export| format!("{} is never called: HTTP/1.1 has no METADATA frames", export.name));
-        unoffered.chain(metadata).collect()
+        metadata.collect()
     }
 
     /// Whether the host runs it.

@@ -14,6 +14,7 @@ mod grpc;
 mod hostcalls;
 mod legacy;
 mod lifecycle;
+mod loading;
 mod maps;
 mod metrics;
 mod pauses;

@@ -1,4 +1,4 @@
-//! What there is to support: the functions of the WITX files, and those of ABI 0.2.1.
+//! What there is to support: the functions of the WITX files, and those of ABI 0.1.0 to 0.2.1.
 
 use std::path::Path;
 use witx::{Id, InterfaceFunc, Module, WasmType};
@@ -54,7 +54,7 @@ pub(crate) const LEGACY_STATUSES: [&str; 13] = [
 /// A hostcall or callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Function {
-    /// `wasi-timer`, or `env` for ABI 0.2.1.
+    /// `wasi-timer`, or `env` for the older ABIs.
     pub(crate) module: String,
     /// `create_timer`, `on_timer_ready`, `proxy_on_tick`.
     pub(crate) name: String,
@@ -124,7 +124,7 @@ fn statuses(docs: &str) -> Vec<String> {
     names
 }
 
-/// A function of ABI 0.2.1, and what it is the equivalent of.
+/// A function of the older ABIs, and what it is the equivalent of.
 pub(crate) struct Legacy {
     pub(crate) name: &'static str,
     /// As in [`Function`]; a result follows an arrow.

@@ -1,5 +1,5 @@
-//! Every hostcall and callback of the interfaces, driven from a guest, with every status that it can answer; and those of ABI 0.2.1 that
-//! stand for them. `docs/SUPPORT.md` is made of these tables.
+//! Every hostcall and callback of the interfaces, driven from a guest, with every status that it can answer; and those of the older
+//! ABIs that stand for them. `docs/SUPPORT.md` is made of these tables.
 //!
 //! - [`catalogue`]: what there is to support, from the WITX files
 //! - [`cases`]: the tables, a file for each component
@@ -111,6 +111,7 @@ tables! {
     legacy_streams,
     legacy_state,
     legacy_calls,
+    legacy_older,
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Bodies and configurations.
 
 use super::{outcome, owner_of_buffer, refused};
+use crate::callbacks::ON_CONFIGURE;
 use crate::hostcall::Hostcall;
 use crate::memory::{Delivery, Outcome, Return, Span, deliver, enter, write_u32};
 use crate::numbers::{self, Buffer};
@@ -8,8 +9,8 @@ use crate::status::Status;
 use crate::view::{LegacyParts, LegacyView};
 use bytes::Bytes;
 use std::convert::Infallible;
-use wasi_common::Status as Core;
 use wasi_common::core::BufferRef;
+use wasi_common::{BufferType, Status as Core};
 use wasmtime::Caller;
 
 /// A part of a buffer; what lies beyond its end is left out.
@@ -20,16 +21,39 @@ pub(super) fn get<T: LegacyView + 'static>(
     max: u32,
     place: Return,
 ) -> Delivery {
-    let (memory, parts) = enter(&mut caller)?;
+    let (memory, _) = enter(&mut caller)?;
     place.check(memory)?;
     let buffer = numbers::buffer(buffer)?;
     if start.checked_add(max).is_none() {
         return Err(Status::BadArgument.into());
     }
+    hand_over(caller, Hostcall::GetBufferBytes, buffer, (start, max), place)
+}
+
+/// The configuration as ABI 0.1.0 has it: while the plugin is configured its own, at any other time that of the instance.
+pub(super) fn configuration<T: LegacyView + 'static>(mut caller: Caller<'_, T>, place: Return) -> Delivery {
+    let (memory, parts) = enter(&mut caller)?;
+    place.check(memory)?;
+    let buffer = if parts.common.scope.callback == ON_CONFIGURE {
+        Buffer::Core(BufferType::PluginConfiguration)
+    } else {
+        Buffer::VmConfiguration
+    };
+    hand_over(caller, Hostcall::GetConfiguration, buffer, (0, u32::MAX), place)
+}
+
+fn hand_over<T: LegacyView + 'static>(
+    mut caller: Caller<'_, T>,
+    hostcall: Hostcall,
+    buffer: Buffer,
+    (start, max): (u32, u32),
+    place: Return,
+) -> Delivery {
+    let (_, parts) = enter(&mut caller)?;
     let (start, max) = (start as usize, max as usize);
     let size = match read(&parts, buffer) {
         Ok(buffer) => buffer.range_len(start, max),
-        Err(status) => return Err(refused(parts.common, Hostcall::GetBufferBytes, status).into()),
+        Err(status) => return Err(refused(parts.common, hostcall, status).into()),
     };
     // Nothing changes a buffer while the allocator runs, so the size still holds then.
     deliver(&mut caller, place, size, |parts, mut block| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use wasi_common::packed::{Layout, unpack};
 use wasi_common::{CalloutKind, Common, Status as Core};
 use wasi_grpc::Target;
-use wasmtime::{Caller, ExternType, Linker, Module, Val, ValType};
+use wasmtime::{Caller, Linker};
 
 /// Where a plugin wants to call.
 #[derive(Clone, Copy)]
@@ -101,47 +101,11 @@ pub(super) fn add<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtime::
     Ok(())
 }
 
-/// Links `proxy_grpc_call` and `proxy_grpc_stream` without metadata where a module imports them so, as the SDK for AssemblyScript
-/// does. The linker has to allow shadowing.
-///
-/// # Errors
-/// The linker does not.
-pub fn link_older_types<T: LegacyView + 'static>(
-    linker: &mut Linker<T>,
-    module: &Module,
-) -> wasmtime::Result<()> {
-    for import in module.imports().filter(|import| import.module() == MODULE) {
-        let ExternType::Func(ty) = import.ty() else {
-            continue;
-        };
-        let is_older = match import.name() {
-            "proxy_grpc_call" => ty.params().len() == 10,
-            "proxy_grpc_stream" => ty.params().len() == 7,
-            _ => false,
-        };
-        if is_older && ty.params().all(is_word) && ty.results().len() == 1 && ty.results().all(is_word) {
-            linker.func_new(MODULE, import.name(), ty, |caller, arguments, results| {
-                let arguments: Vec<u32> = arguments.iter().map(word).collect();
-                let status = number(begin_without_metadata(caller, &arguments));
-                if let Some(result) = results.first_mut() {
-                    *result = Val::I32(status.cast_signed());
-                }
-                Ok(())
-            })?;
-        }
-    }
-    Ok(())
-}
-
-fn is_word(ty: ValType) -> bool {
-    matches!(ty, ValType::I32)
-}
-
-fn word(value: &Val) -> u32 {
-    value.i32().unwrap_or(0).cast_unsigned()
-}
-
-fn begin_without_metadata<T: LegacyView + 'static>(caller: Caller<'_, T>, arguments: &[u32]) -> Outcome {
+/// Makes a call, or opens a stream, without metadata. The arguments are those of the hostcall but for the metadata.
+pub(super) fn begin_without_metadata<T: LegacyView + 'static>(
+    caller: Caller<'_, T>,
+    arguments: &[u32],
+) -> Outcome {
     let &[
         upstream,
         upstream_len,

@@ -95,6 +95,14 @@ fn get<T: LegacyView + 'static>(mut caller: Caller<'_, T>, metric: u32, return_v
     }
 }
 
+/// Deletes a metric, for all that share it.
+pub(super) fn remove<T: LegacyView + 'static>(mut caller: Caller<'_, T>, metric: u32) -> Outcome {
+    let (_, parts) = enter(&mut caller)?;
+    let id = decode(&parts, metric)?;
+    let deleted = parts.metrics.delete(parts.common, id);
+    outcome(parts.common, Hostcall::RemoveMetric, deleted)
+}
+
 fn encode(id: u32, metric_type: MetricType) -> Option<u32> {
     let shifted = id.checked_mul(1 << TYPE_BITS)?;
     Some(shifted | metric_type as u32)

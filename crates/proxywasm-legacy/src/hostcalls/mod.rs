@@ -8,14 +8,16 @@ mod log_and_time;
 mod maps;
 mod metrics;
 mod misc;
+mod older;
+mod overloads;
 mod properties;
 mod queues;
 mod shared_data;
 mod stream;
 mod ticks;
 
-pub use grpc::link_older_types;
 pub use misc::AbortError;
+pub use overloads::link_overloads;
 
 use crate::hostcall::{Hostcall, MODULE};
 use crate::memory::{Outcome, Return, Span, delivered, number};
@@ -25,7 +27,7 @@ use wasi_common::packed::PackedError;
 use wasi_common::{BufferType, Common, MapType, Status as Core};
 use wasmtime::{Caller, Linker};
 
-/// Adds the hostcalls of ABI 0.1.0 to 0.2.1 that are offered, those of [`Hostcall`].
+/// Adds the hostcalls of ABI 0.1.0 to 0.2.1, those of [`Hostcall`], under their names and under [`ALIASES`](crate::ALIASES).
 ///
 /// # Errors
 /// The linker has one of them already.
@@ -40,7 +42,9 @@ pub fn add_to_linker<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtim
     ticks::add(linker)?;
     metrics::add(linker)?;
     functions::add(linker)?;
-    add_runtime(linker)
+    older::add(linker)?;
+    add_runtime(linker)?;
+    overloads::add_aliases(linker)
 }
 
 fn add_maps<T: LegacyView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {

@@ -54,7 +54,7 @@ fn register<T: LegacyView + 'static>(mut caller: Caller<'_, T>, name: Span, retu
 }
 
 /// The id of a queue that exists, of any VM id; an empty one is the plugin's own.
-fn resolve<T: LegacyView + 'static>(
+pub(super) fn resolve<T: LegacyView + 'static>(
     mut caller: Caller<'_, T>,
     vm_id: Span,
     name: Span,
@@ -106,4 +106,11 @@ fn dequeue<T: LegacyView + 'static>(mut caller: Caller<'_, T>, queue_id: u32, pl
     let (_, parts) = enter(&mut caller)?;
     parts.queues.fetched(parts.common, queue_id);
     Ok(())
+}
+
+/// Deletes a queue with all that is in it.
+pub(super) fn remove<T: LegacyView + 'static>(mut caller: Caller<'_, T>, queue_id: u32) -> Outcome {
+    let (_, parts) = enter(&mut caller)?;
+    let deleted = parts.queues.delete(parts.common, queue_id);
+    outcome(parts.common, Hostcall::RemoveSharedQueue, deleted)
 }

@@ -21,13 +21,24 @@ pub(super) struct Response {
 
 /// Lets go on what a plugin holds of one direction.
 pub(super) fn resume<T: LegacyView + 'static>(mut caller: Caller<'_, T>, stream: u32) -> Outcome {
+    enter(&mut caller)?;
+    let stream = numbers::stream(stream)?;
+    resume_type(caller, Hostcall::ContinueStream, stream)
+}
+
+/// As [`resume`], for hostcalls that name the direction themselves.
+pub(super) fn resume_type<T: LegacyView + 'static>(
+    mut caller: Caller<'_, T>,
+    hostcall: Hostcall,
+    stream: StreamType,
+) -> Outcome {
     let (_, parts) = enter(&mut caller)?;
     let context_id = parts.common.scope.context_id;
-    let resumed = match numbers::stream(stream)? {
+    let resumed = match stream {
         StreamType::Http(direction) => parts.http.resume(parts.common, context_id, direction),
         StreamType::Bytestream(side) => parts.bytestream.resume(parts.common, context_id, side),
     };
-    outcome(parts.common, Hostcall::ContinueStream, resumed)
+    outcome(parts.common, hostcall, resumed)
 }
 
 /// Resets an HTTP stream, or closes a byte stream.

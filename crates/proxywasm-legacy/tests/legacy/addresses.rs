@@ -50,6 +50,11 @@ const TABLE: &[(&str, &[u32], &[(usize, Address)])] = &[
         &[0, 16, 20],
         &[(1, Result(4)), (2, Result(4))],
     ),
+    (
+        "proxy_get_configuration",
+        &[16, 20],
+        &[(0, Result(4)), (1, Result(4))],
+    ),
     ("proxy_get_current_time_nanoseconds", &[16], &[(0, Result(8))]),
     (
         "proxy_get_header_map_pairs",
@@ -156,11 +161,18 @@ fn guest() -> Guest {
 #[test]
 fn the_table_is_complete() {
     let without_addresses = [
+        "proxy_clear_route_cache",
         "proxy_close_stream",
+        "proxy_continue_request",
+        "proxy_continue_response",
         "proxy_continue_stream",
         "proxy_done",
         "proxy_grpc_cancel",
         "proxy_grpc_close",
+        "proxy_remove_metric",
+        "proxy_remove_shared_queue",
+        "proxy_resume_downstream",
+        "proxy_resume_upstream",
         "proxy_set_effective_context",
         "proxy_set_tick_period_milliseconds",
     ];

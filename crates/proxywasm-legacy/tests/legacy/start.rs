@@ -1,7 +1,7 @@
 //! Loading and initialising.
 
 use crate::support::{HOSTCALLS, imports, instantiate, passing_on};
-use proxywasm_legacy::{AbortError, Callbacks, Hostcall, Support, UNOFFERED, initialize, support};
+use proxywasm_legacy::{AbortError, Callbacks, initialize};
 use wasi_common::LogLevel;
 
 const INTERNAL_FAILURE: i32 = 10;
@@ -137,54 +137,4 @@ fn abort() {
         assert_eq!(logged[0].0, LogLevel::Critical);
         assert!(logged[0].1.starts_with("abort: "), "{logged:?}");
     }
-}
-
-#[test]
-fn names() {
-    for (name, _) in HOSTCALLS {
-        assert_eq!(support(name), Support::Offered, "{name}");
-    }
-    for other in [
-        Hostcall::IncrementMetric,
-        Hostcall::RecordMetric,
-        Hostcall::Abort,
-        Hostcall::NotifyMemoryGrowth,
-        Hostcall::PthreadEqual,
-    ] {
-        assert_eq!(support(other.name()), Support::Offered);
-    }
-    assert_eq!(Hostcall::ALL.len(), HOSTCALLS.len() + 5);
-    for unoffered in UNOFFERED {
-        assert_eq!(
-            support(unoffered.name),
-            Support::NotOfferedYet,
-            "{}",
-            unoffered.name
-        );
-    }
-    assert_eq!(support("proxy_get_header"), Support::Unknown);
-}
-
-#[test]
-fn what_is_not_offered_refuses_with_the_type_it_is_imported_by() {
-    let table = [
-        ("proxy_continue_request", "i32", 12),
-        ("proxy_continue_request", "i32 i32", 12),
-        ("proxy_get_configuration", "i32 i32", 12),
-    ];
-    for (name, types, answer) in table {
-        let zeros: String = types.split(' ').map(|ty| format!("({ty}.const 0) ")).collect();
-        let wat = format!(
-            r#"(module
-                (import "env" "{name}" (func $it (param {types}) (result i32)))
-                (import "env" "{name}" (func $again (param {types}) (result i32)))
-                (func (export "call") (result i32) (call $it {zeros})))"#
-        );
-        let (mut store, instance, _) = instantiate(&wat::parse_str(wat).unwrap()).unwrap();
-        let call = instance.get_typed_func::<(), i32>(&mut store, "call").unwrap();
-        assert_eq!(call.call(&mut store, ()).unwrap(), answer, "{name}");
-    }
-    let unknown = wat::parse_str(r#"(module (import "env" "proxy_nonsense" (func)))"#).unwrap();
-    let error = instantiate(&unknown).err().unwrap();
-    assert!(format!("{error:#}").contains("proxy_nonsense"), "{error:#}");
 }

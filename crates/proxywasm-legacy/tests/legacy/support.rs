@@ -23,11 +23,14 @@ use wasi_queue::{InProcessQueues, Mailbox, QueueSettings, Queues};
 use wasi_timer::Timers;
 use wasmtime::{Engine, Instance, Linker, Module, Store, Val};
 
-/// Every hostcall that is offered and returns a status, with the number of its parameters, but for those with numbers of 64 bits.
+/// Every hostcall that returns a status, with the number of its parameters, but for those with numbers of 64 bits.
 pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_add_header_map_value", 5),
     ("proxy_call_foreign_function", 6),
+    ("proxy_clear_route_cache", 0),
     ("proxy_close_stream", 1),
+    ("proxy_continue_request", 0),
+    ("proxy_continue_response", 0),
     ("proxy_continue_stream", 1),
     ("proxy_define_metric", 4),
     ("proxy_dequeue_shared_queue", 3),
@@ -35,6 +38,7 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_enqueue_shared_queue", 3),
     ("proxy_get_buffer_bytes", 5),
     ("proxy_get_buffer_status", 3),
+    ("proxy_get_configuration", 2),
     ("proxy_get_current_time_nanoseconds", 1),
     ("proxy_get_header_map_pairs", 3),
     ("proxy_get_header_map_size", 2),
@@ -53,8 +57,12 @@ pub(crate) const HOSTCALLS: &[(&str, usize)] = &[
     ("proxy_log", 3),
     ("proxy_register_shared_queue", 3),
     ("proxy_remove_header_map_value", 3),
+    ("proxy_remove_metric", 1),
+    ("proxy_remove_shared_queue", 1),
     ("proxy_replace_header_map_value", 5),
     ("proxy_resolve_shared_queue", 5),
+    ("proxy_resume_downstream", 0),
+    ("proxy_resume_upstream", 0),
     ("proxy_send_local_response", 8),
     ("proxy_set_buffer_bytes", 5),
     ("proxy_set_effective_context", 1),
@@ -155,9 +163,7 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
     proxywasm_legacy::add_to_linker(&mut linker)?;
     proxywasm_wasi::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
-    proxywasm_legacy::link_older_types(&mut linker, &module)?;
-    linker.allow_shadowing(false);
-    proxywasm_legacy::refuse_unoffered_imports(&mut linker, &module)?;
+    proxywasm_legacy::link_overloads(&mut linker, &module)?;
     let sink = Arc::new(MemorySink::default());
     let queues = InProcessQueues::new(QueueSettings {
         items: 2,

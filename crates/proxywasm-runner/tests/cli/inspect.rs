@@ -28,22 +28,12 @@ fn inspect() {
     assert_eq!(json["refused"], serde_json::json!([]));
 
     // What is there to no effect is told.
-    let idle = [
-        (
-            r#"(module
-                (import "env" "proxy_clear_route_cache" (func (result i32)))
-                (memory (export "memory") 1)
-                (func (export "malloc") (param i32) (result i32) (i32.const 0))
-                (func (export "proxy_abi_version_0_1_0")))"#,
-            "proxy_clear_route_cache is not offered yet",
-        ),
-        (
-            r#"(module
+    let idle = [(
+        r#"(module
                 (memory (export "memory") 1) (func (export "proxy_abi_version_2021_04"))
                 (func (export "proxy_on_http_request_metadata") (param i32 i32) (result i32) (i32.const 0)))"#,
-            "proxy_on_http_request_metadata is never called",
-        ),
-    ];
+        "proxy_on_http_request_metadata is never called",
+    )];
     for (idle, note) in idle {
         let idle = folder.file("idle.wasm", wat::parse_str(idle).unwrap());
         let shown = String::from_utf8(output(&["inspect", text(&idle)]).stdout).unwrap();

@@ -1,4 +1,4 @@
-//! The functions of Proxy-Wasm ABI 0.2.1: what each stands for, and what it can answer.
+//! The functions of Proxy-Wasm ABI 0.1.0 to 0.2.1: what each stands for, and what it can answer.
 
 use crate::catalogue::Legacy;
 
@@ -270,6 +270,34 @@ const FUNCTIONS: &[Legacy] = &[
         "i->i",
         &[],
         &["ok", "invalid_memory_access"],
+    ),
+    legacy(
+        "proxy_get_configuration",
+        "ii->i",
+        &["get_buffer"],
+        &["ok", "invalid_memory_access"],
+    ),
+    legacy("proxy_continue_request", "->i", &["resume_http_request"], &["ok"]),
+    legacy(
+        "proxy_continue_response",
+        "->i",
+        &["resume_http_response"],
+        &["ok"],
+    ),
+    legacy("proxy_clear_route_cache", "->i", &[], &["ok"]),
+    legacy("proxy_resume_downstream", "->i", &["resume_downstream"], &["ok"]),
+    legacy("proxy_resume_upstream", "->i", &["resume_upstream"], &["ok"]),
+    legacy(
+        "proxy_remove_metric",
+        "i->i",
+        &["delete_metric"],
+        &["ok", "not_found"],
+    ),
+    legacy(
+        "proxy_remove_shared_queue",
+        "i->i",
+        &["delete_shared_queue"],
+        &["ok", "not_found"],
     ),
     legacy("proxy_on_context_create", "ii", &["on_context_create"], &[]),
     legacy("proxy_on_vm_start", "ii->i", &["on_plugin_start"], &[]),

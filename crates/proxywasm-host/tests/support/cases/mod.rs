@@ -10,6 +10,7 @@ pub(crate) mod http_calls;
 pub(crate) mod kvstore;
 pub(crate) mod legacy;
 pub(crate) mod legacy_calls;
+pub(crate) mod legacy_older;
 pub(crate) mod legacy_state;
 pub(crate) mod legacy_streams;
 pub(crate) mod log;
