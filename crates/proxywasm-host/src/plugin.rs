@@ -9,6 +9,7 @@ use crate::services::Services;
 use crate::state::State;
 use proxywasm_wasi::Wasi;
 use sha2::{Digest, Sha256};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasi_common::{AbiPolicy, PluginSettings};
@@ -146,8 +147,8 @@ impl Plugin {
     }
 }
 
-impl std::fmt::Debug for Plugin {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Plugin").field(&self.name()).finish()
     }
 }
@@ -179,6 +180,13 @@ impl FilterChain {
     /// Whether any of the plugins could read a header map.
     pub(crate) fn reads_maps(&self) -> bool {
         self.0.reads_maps
+    }
+}
+
+impl fmt::Debug for FilterChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.plugins().iter().map(Plugin::name);
+        f.debug_list().entries(names).finish()
     }
 }
 

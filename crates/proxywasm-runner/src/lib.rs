@@ -50,6 +50,7 @@ mod callouts;
 pub mod cli;
 pub mod config;
 mod driver;
+mod forwarding;
 pub mod inspect;
 mod listen;
 mod log;
@@ -58,6 +59,7 @@ mod properties;
 #[cfg(feature = "redis")]
 mod redis;
 mod remote;
+pub mod routing;
 mod runner;
 mod server;
 mod settings;
@@ -67,13 +69,14 @@ mod upstream;
 mod worker;
 
 pub use admin::DEFAULT_ADMIN_ADDRESS;
+pub use forwarding::{Forwarded, ForwardingHeaders};
 pub use listen::ListenError;
 pub use log::{LogOptions, RateLimited, parse_filter};
 pub use remote::Remote;
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
 pub use settings::{
-    AcceptMode, BackgroundSettings, CodeError, ListenerSettings, RunMode, Settings, UpstreamSettings,
-    UpstreamSettingsError, default_workers, load_code,
+    AcceptMode, BackgroundSettings, CodeError, HttpSettings, ListenerSettings, RunMode, Settings,
+    UpstreamSettings, UpstreamSettingsError, default_workers, load_code,
 };
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TargetError, TcpTarget,

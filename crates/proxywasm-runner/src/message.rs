@@ -1,5 +1,6 @@
 //! Heads of messages: what a proxy takes off and puts on at each hop (RFC 9110, section 7.6, and RFC 9112).
 
+use crate::routing::PathRefusal;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE,
@@ -18,6 +19,8 @@ pub(crate) enum Refusal {
     Host,
     /// `CONNECT`: this is no forward proxy.
     Connect,
+    /// A path that has no spelling that is safe to pass on.
+    Path(PathRefusal),
 }
 
 /// What the runner remembers of a request head.
@@ -32,7 +35,7 @@ pub(crate) struct Received {
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Host => StatusCode::BAD_REQUEST,
+            Self::Host | Self::Path(_) => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
@@ -41,6 +44,9 @@ impl Refusal {
         match self {
             Self::Host => "a request needs exactly one host header\n",
             Self::Connect => "this proxy makes no tunnels\n",
+            Self::Path(PathRefusal::Escape) => "the path has a % that is no escape\n",
+            Self::Path(PathRefusal::Nul) => "the path has a NUL\n",
+            Self::Path(PathRefusal::Slash) => "the path has an escaped slash or a backslash\n",
         }
     }
 }

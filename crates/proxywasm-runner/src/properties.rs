@@ -14,6 +14,8 @@ pub(crate) struct ConnectionProperties {
     destination: SocketAddr,
     /// That of the stream at hand: HTTP/1.1 has one at a time.
     upstream: Mutex<Option<SocketAddr>>,
+    /// The name of the stream's route.
+    route: Mutex<Option<Arc<str>>>,
 }
 
 /// A connection as plugins see it that take it for bytes.
@@ -40,7 +42,22 @@ impl ConnectionProperties {
             source,
             destination,
             upstream: Mutex::new(None),
+            route: Mutex::new(None),
         }
+    }
+
+    /// The address of the client.
+    pub(crate) fn source(&self) -> SocketAddr {
+        self.source
+    }
+
+    /// The route was chosen.
+    pub(crate) fn set_route(&self, name: Option<Arc<str>>) {
+        *self.route.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+
+    fn route(&self) -> Option<Arc<str>> {
+        self.route.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The upstream was chosen.
@@ -64,6 +81,7 @@ impl PropertySource for ConnectionProperties {
             b"destination\0port" => port(self.destination),
             b"upstream\0address" => address(self.upstream()?),
             b"upstream\0port" => port(self.upstream()?),
+            b"route_name" | b"xds\0route_name" => Some((&*self.route()?).into()),
             b"connection_id" | b"connection\0id" => Some(PropertyValue::Uint(self.id)),
             b"connection\0mtls" => Some(PropertyValue::Bool(false)),
             _ => None,

@@ -1,17 +1,20 @@
 //! The threads of a runner.
 
 use crate::admin::{self, Metrics, Overrides};
-use crate::driver::Route;
+use crate::driver::{Destination, HttpListener, Routed};
+use crate::forwarding::RequestIds;
 use crate::listen::{self, ListenError, Sockets};
 use crate::log::{LogOptions, RateLimited};
 use crate::remote::Remote;
+use crate::routing::ECHO;
 use crate::server::{self, Connections, Service};
-use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, Settings};
+use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, Settings, UpstreamSettings};
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::tcp::TcpRoute;
 use crate::upstream::{Upstream, UpstreamTarget};
 use crate::worker::Worker;
 use proxywasm_host::{Engine, Plugin, Services};
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -65,9 +68,12 @@ struct Target {
     load: Arc<AtomicUsize>,
 }
 
+type NamedUpstreams = HashMap<String, Rc<Upstream>>;
+
 /// What a worker's thread begins with.
 struct WorkerStart {
     listeners: Vec<ListenerSettings>,
+    upstreams: Vec<UpstreamSettings>,
     /// Sockets of its own, and which listener each is for.
     sockets: Vec<(usize, TcpListener)>,
     handovers: mpsc::UnboundedReceiver<Handover>,
@@ -124,6 +130,7 @@ impl Runner {
             });
             let start = WorkerStart {
                 listeners: settings.listeners.clone(),
+                upstreams: settings.upstreams.clone(),
                 sockets,
                 handovers,
                 load,
@@ -243,6 +250,7 @@ fn background_of(worker: usize, background: &[BackgroundSettings]) -> Vec<Plugin
 fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
     let WorkerStart {
         listeners,
+        upstreams,
         sockets,
         mut handovers,
         load,
@@ -251,9 +259,10 @@ fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
     } = start;
     runtime.block_on(async {
         worker.spawn_tasks(overrides);
+        let upstreams = named_upstreams(&upstreams);
         let services: Vec<Service> = listeners
             .into_iter()
-            .map(|listener| service(worker, listener))
+            .map(|listener| service(worker, listener, &upstreams))
             .collect();
         let connections = Connections::new(load, shutdown.clone());
         for (listener, socket) in sockets {
@@ -300,23 +309,39 @@ fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
 }
 
 /// What a worker does with the connections of a listener.
-fn service(worker: &Rc<Worker>, listener: ListenerSettings) -> Service {
-    let http = |upstream| {
-        Service::Http(Rc::new(Route {
-            worker: Rc::clone(worker),
-            chain: listener.chain.clone(),
-            upstream,
-        }))
+fn service(worker: &Rc<Worker>, listener: ListenerSettings, upstreams: &NamedUpstreams) -> Service {
+    let destination = match (listener.routes, listener.upstream) {
+        (Some(table), _) => {
+            let named = |name: &str| upstreams.get(name).cloned();
+            Destination::Routed(Box::new(Routed::new(table, listener.http.paths, named)))
+        }
+        (None, UpstreamTarget::Echo) => Destination::One(Upstream::new(None)),
+        (None, UpstreamTarget::Http(target)) => Destination::One(Upstream::new(Some(&target))),
+        (None, UpstreamTarget::Tcp(target)) => {
+            return Service::Tcp(Rc::new(TcpRoute {
+                worker: Rc::clone(worker),
+                chain: listener.chain,
+                target,
+            }));
+        }
     };
-    match listener.upstream {
-        UpstreamTarget::Echo => http(Upstream::new(None)),
-        UpstreamTarget::Http(target) => http(Upstream::new(Some(&target))),
-        UpstreamTarget::Tcp(target) => Service::Tcp(Rc::new(TcpRoute {
-            worker: Rc::clone(worker),
-            chain: listener.chain.clone(),
-            target,
-        })),
-    }
+    Service::Http(Rc::new(HttpListener {
+        worker: Rc::clone(worker),
+        chain: listener.chain,
+        destination,
+        http: listener.http,
+        request_ids: RequestIds::default(),
+    }))
+}
+
+/// The upstreams that routes name, as one worker has them.
+fn named_upstreams(settings: &[UpstreamSettings]) -> NamedUpstreams {
+    let named = settings.iter().map(|settings| {
+        let upstream = Upstream::new(Some(&settings.target));
+        (settings.name.clone(), Rc::new(upstream))
+    });
+    let echo = (ECHO.to_owned(), Rc::new(Upstream::new(None)));
+    named.chain([echo]).collect()
 }
 
 /// The life of an acceptor.

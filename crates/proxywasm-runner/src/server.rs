@@ -1,6 +1,6 @@
 //! Connections of clients: accepted, served, and let go.
 
-use crate::driver::{self, Route};
+use crate::driver::{self, HttpListener};
 use crate::properties::ConnectionProperties;
 use crate::shutdown::Shutdown;
 use crate::tcp::{self, TcpRoute};
@@ -35,7 +35,7 @@ pub(crate) struct Connections {
 /// What becomes of the connections of a listener.
 #[derive(Clone)]
 pub(crate) enum Service {
-    Http(Rc<Route>),
+    Http(Rc<HttpListener>),
     Tcp(Rc<TcpRoute>),
 }
 
@@ -129,7 +129,7 @@ async fn serve(
     stream.set_nodelay(true)?;
     let properties = ConnectionProperties::new(peer, stream.local_addr()?);
     match service {
-        Service::Http(route) => serve_http(stream, properties, route, shutdown).await?,
+        Service::Http(listener) => serve_http(stream, properties, listener, shutdown).await?,
         // It goes on until it ends, or the worker does.
         Service::Tcp(route) => tcp::serve(route, stream, properties).await,
     }
@@ -139,13 +139,13 @@ async fn serve(
 async fn serve_http(
     stream: TcpStream,
     properties: ConnectionProperties,
-    route: Rc<Route>,
+    listener: Rc<HttpListener>,
     mut shutdown: Shutdown,
 ) -> hyper::Result<()> {
     let properties = Arc::new(properties);
     let service = service_fn(move |request| {
-        let (route, properties) = (Rc::clone(&route), Arc::clone(&properties));
-        async move { driver::serve(&route, &properties, request).await }
+        let (listener, properties) = (Rc::clone(&listener), Arc::clone(&properties));
+        async move { driver::serve(&listener, &properties, request).await }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

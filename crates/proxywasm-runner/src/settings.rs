@@ -1,6 +1,8 @@
 //! What a runner is made of: validated, compiled, ready to be bound.
 
+use crate::forwarding::ForwardingHeaders;
 use crate::remote::Remote;
+use crate::routing::{PathRules, RouteTable};
 use crate::upstream::{HttpTarget, TargetError, UpstreamTarget};
 use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode, Services, Upstreams};
 use std::collections::BTreeSet;
@@ -42,6 +44,19 @@ pub struct ListenerSettings {
     pub chain: FilterChain,
     /// Where they go, which says what the listener speaks.
     pub upstream: UpstreamTarget,
+    /// Where requests go instead, if it has routes. What these name is in [`Settings::upstreams`], or [`ECHO`](crate::routing::ECHO).
+    pub routes: Option<RouteTable>,
+    /// What becomes of requests before plugins see them.
+    pub http: HttpSettings,
+}
+
+/// What becomes of requests before plugins see them.
+#[derive(Debug, Clone, Default)]
+pub struct HttpSettings {
+    /// Of their paths.
+    pub paths: PathRules,
+    /// Of headers that tell of the client.
+    pub forwarding: ForwardingHeaders,
 }
 
 /// A server that plugins can call.
@@ -126,6 +141,8 @@ impl ListenerSettings {
             accept,
             chain: FilterChain::new(plugins),
             upstream: UpstreamTarget::Echo,
+            routes: None,
+            http: HttpSettings::default(),
         }
     }
 

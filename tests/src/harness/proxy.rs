@@ -4,6 +4,7 @@ use crate::guests;
 use proxywasm_host::{
     Engine, EngineSettings, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
 };
+use proxywasm_runner::config::ConfigFile;
 use proxywasm_runner::{
     AcceptMode, BackgroundSettings, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget,
     ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget, UpstreamSettings, UpstreamTarget,
@@ -42,6 +43,22 @@ pub fn proxy() -> ProxyBuilder {
         admin: false,
         background: Vec::new(),
         upstreams: Vec::new(),
+    }
+}
+
+/// A proxy as a configuration file has it. Files of plugins are relative to the folder of the sample plugins.
+///
+/// # Panics
+/// It cannot be read, or does not start.
+pub fn configured(text: &str) -> Proxy {
+    let file = guests::folder().join("proxy.yaml");
+    let config = ConfigFile::parse(&file, text.to_owned()).unwrap_or_else(|error| panic!("{error}"));
+    let services = Services::new(Arc::new(TracingSink));
+    let settings = config
+        .build(engine(), &services)
+        .unwrap_or_else(|error| panic!("{error}"));
+    Proxy {
+        runner: Runner::start(settings, &config.log_options()).unwrap(),
     }
 }
 
@@ -215,6 +232,11 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.runner.addresses()[0]
+    }
+
+    /// Where its listeners listen, in their order.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.runner.addresses()
     }
 
     /// A connection to it.

@@ -1,8 +1,12 @@
 //! Listeners in the configuration file.
 
+use super::http::{HeadersEntry, PathsEntry};
+use super::routes::{self, Compiled, RouteEntry, VirtualHostEntry};
 use super::units::Period;
+use crate::routing::{ECHO, RouteTable};
 use crate::settings::AcceptMode;
 use crate::upstream::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TcpTarget, UpstreamTarget};
+use proxywasm_host::FilterChain;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_saphyr::{Location, Spanned};
@@ -24,9 +28,21 @@ pub(super) struct ListenerEntry {
     /// data of the upstream. Default: none.
     #[serde(default)]
     pub(super) plugins: Vec<Spanned<String>>,
-    /// Where it goes: `http://HOST[:PORT]`, or `echo`, the default, which answers with what it got; with `protocol: tcp`,
+    /// Where it goes: `http://HOST[:PORT]`, the name of one of `upstreams`, or `echo`, the default, which answers with what it got; with `protocol: tcp`,
     /// `tcp://HOST:PORT`, which is required.
     upstream: Option<Spanned<UpstreamEntry>>,
+    /// Where requests go instead, by what they are: the first route that fits is taken. A request that none fits is answered with 404.
+    #[serde(default)]
+    pub(super) routes: Vec<Spanned<RouteEntry>>,
+    /// Routes that depend on the host of a request.
+    #[serde(default)]
+    pub(super) virtual_hosts: Vec<VirtualHostEntry>,
+    /// Headers by which upstreams and plugins learn of the client.
+    #[serde(default)]
+    pub(super) headers: HeadersEntry,
+    /// What becomes of paths before plugins and routes see them.
+    #[serde(default)]
+    pub(super) paths: PathsEntry,
     /// How long a connection to the upstream may take; then the client gets 504, or is reset with `protocol: tcp`. Default: `5s`.
     connect_timeout: Option<Period>,
     /// With `protocol: tcp`: when nothing comes from either side for so long, both connections are closed. Default: `1h`.
@@ -55,9 +71,12 @@ pub(super) enum AcceptEntry {
     OneAcceptor,
 }
 
-/// `upstream` of a listener.
+/// `upstream` of a listener: a URL, `echo`, or the name of one of `upstreams`.
 #[derive(Debug)]
-struct UpstreamEntry(UpstreamTarget);
+enum UpstreamEntry {
+    Target(UpstreamTarget),
+    Named(String),
+}
 
 // === impl ListenerEntry ===
 
@@ -68,7 +87,10 @@ impl ListenerEntry {
             .upstream
             .as_ref()
             .map_or(self.address.referenced, |upstream| upstream.referenced);
-        let target = self.upstream.as_ref().map(|upstream| upstream.value.0.clone());
+        let target = self.upstream.as_ref().and_then(|upstream| match &upstream.value {
+            UpstreamEntry::Target(target) => Some(target.clone()),
+            UpstreamEntry::Named(_) => None,
+        });
         let connect_timeout = self
             .connect_timeout
             .map_or(DEFAULT_CONNECT_TIMEOUT, |period| period.0);
@@ -109,6 +131,52 @@ impl ListenerEntry {
             )),
         }
     }
+
+    /// The upstream that it names, with its place.
+    pub(super) fn named_upstream(&self) -> Option<Spanned<String>> {
+        let upstream = self.upstream.as_ref()?;
+        match &upstream.value {
+            UpstreamEntry::Target(_) => None,
+            UpstreamEntry::Named(name) => Some(Spanned {
+                value: name.clone(),
+                referenced: upstream.referenced,
+                defined: upstream.defined,
+            }),
+        }
+    }
+
+    /// The plugins that its routes name.
+    pub(super) fn plugins_of_routes(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let hosts = self.virtual_hosts.iter().flat_map(VirtualHostEntry::routes);
+        let routes = self.routes.iter().chain(hosts);
+        routes.flat_map(|route| route.value.plugins.iter().flatten())
+    }
+
+    /// Its routes, or what is wrong with them and where.
+    pub(super) fn route_table(
+        &self,
+        known_upstream: &dyn Fn(&Spanned<String>) -> Compiled<()>,
+        chain: &dyn Fn(&[Spanned<String>]) -> FilterChain,
+    ) -> Compiled<Option<RouteTable>> {
+        let table = routes::compile(&self.routes, &self.virtual_hosts, known_upstream, chain)?;
+        let location = self.upstream.as_ref().map(|upstream| upstream.referenced);
+        match (table, self.named_upstream(), location) {
+            (Some(_), _, _) if self.protocol == ProtocolEntry::Tcp => Err((
+                self.address.referenced,
+                "routes are for listeners with `protocol: http`".to_owned(),
+            )),
+            (Some(_), _, Some(location)) => Err((
+                location,
+                "`upstream` and `routes` cannot both be given: a route without `match` is for all requests"
+                    .to_owned(),
+            )),
+            (None, Some(name), _) => {
+                known_upstream(&name)?;
+                Ok(Some(RouteTable::to_upstream(&name.value)))
+            }
+            (table, _, _) => Ok(table),
+        }
+    }
 }
 
 // === impl AcceptEntry ===
@@ -127,7 +195,11 @@ impl From<AcceptEntry> for AcceptMode {
 impl<'de> Deserialize<'de> for UpstreamEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(de::Error::custom)
+        // A name has no scheme.
+        if text != ECHO && !text.contains(':') {
+            return Ok(Self::Named(text));
+        }
+        text.parse().map(Self::Target).map_err(de::Error::custom)
     }
 }
 

@@ -17,9 +17,11 @@
 mod admin;
 mod background;
 mod diagnostic;
+mod http;
 mod listener;
 mod plugin;
 mod redis;
+mod routes;
 mod stores;
 mod units;
 mod upstreams;
@@ -28,13 +30,14 @@ pub use diagnostic::Diagnostic;
 
 use crate::log::LogOptions;
 use crate::remote::Remote;
-use crate::settings::{BackgroundSettings, ListenerSettings, Settings};
+use crate::routing::RouteTable;
+use crate::settings::{BackgroundSettings, HttpSettings, ListenerSettings, Settings};
 use crate::upstream::UpstreamTarget;
 use admin::AdminEntry;
 use background::BackgroundEntry;
 use listener::ListenerEntry;
 use plugin::PluginEntry;
-use proxywasm_host::{Engine, Plugin, Services};
+use proxywasm_host::{Engine, FilterChain, Plugin, Services};
 use redis::RedisEntry;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -183,6 +186,8 @@ impl ConfigFile {
                 .filter_map(|name| plugins.get(name.value.as_str()).cloned());
             listeners.push(ListenerSettings {
                 upstream: self.upstream_target(entry)?,
+                routes: self.route_table(entry, &plugins)?,
+                http: self.http_settings(entry)?,
                 ..ListenerSettings::new(entry.address.value, entry.accept.into(), chain.collect())
             });
         }
@@ -267,6 +272,7 @@ impl ConfigFile {
                 .to_config()
                 .map_err(|(location, message)| self.at(location, message))?;
         }
+        upstreams::check(&root.upstreams).map_err(|(location, message)| self.at(location, message))?;
         for (index, entry) in root.listeners.value.iter().enumerate() {
             let mut others = root.listeners.value.iter().take(index);
             if entry.address.value.port() != 0
@@ -276,13 +282,14 @@ impl ConfigFile {
                 return Err(self.at(entry.address.referenced, message));
             }
             self.upstream_target(entry)?;
-            for name in &entry.plugins {
+            self.http_settings(entry)?;
+            self.route_table(entry, &HashMap::new())?;
+            for name in entry.plugins.iter().chain(entry.plugins_of_routes()) {
                 if !root.plugins.iter().any(|plugin| plugin.name.value == name.value) {
                     return Err(self.at(name.referenced, self.unknown_plugin(&name.value)));
                 }
             }
         }
-        upstreams::check(&root.upstreams).map_err(|(location, message)| self.at(location, message))?;
         self.check_background()
     }
 
@@ -312,21 +319,52 @@ impl ConfigFile {
             .map_err(|(location, message)| self.at(location, message))
     }
 
+    fn http_settings(&self, entry: &ListenerEntry) -> Result<HttpSettings, Diagnostic> {
+        http::settings(&entry.headers, &entry.paths).map_err(|(location, message)| self.at(location, message))
+    }
+
+    /// The routes of a listener; their plugins are of those that are given.
+    fn route_table(
+        &self,
+        entry: &ListenerEntry,
+        plugins: &HashMap<&str, Plugin>,
+    ) -> Result<Option<RouteTable>, Diagnostic> {
+        let known_upstream = |name: &Spanned<String>| {
+            let mut upstreams = self.root.upstreams.iter();
+            if upstreams.any(|upstream| upstream.name() == name.value) {
+                return Ok(());
+            }
+            let known = self.root.upstreams.iter().map(UpstreamEntry::name);
+            Err((name.referenced, unknown("upstream", &name.value, known)))
+        };
+        let chain = |names: &[Spanned<String>]| {
+            // `check` saw that all are there.
+            let plugins = names
+                .iter()
+                .filter_map(|name| plugins.get(name.value.as_str()).cloned());
+            FilterChain::new(plugins.collect())
+        };
+        entry
+            .route_table(&known_upstream, &chain)
+            .map_err(|(location, message)| self.at(location, message))
+    }
+
     fn unknown_plugin(&self, name: &str) -> String {
-        let known: Vec<String> = self
-            .root
-            .plugins
-            .iter()
-            .map(|plugin| format!("`{}`", plugin.name.value))
-            .collect();
-        if known.is_empty() {
-            format!("no plugin is called `{name}`; define it under `plugins`")
-        } else {
-            format!("no plugin is called `{name}`; defined are {}", known.join(", "))
-        }
+        let known = self.root.plugins.iter().map(|plugin| plugin.name.value.as_str());
+        unknown("plugin", name, known)
     }
 
     fn at(&self, location: Location, message: impl Into<String>) -> Diagnostic {
         Diagnostic::at(&self.path, &self.text, location, message)
+    }
+}
+
+/// What to say of a name that nothing has; `kind` is what it should be the name of.
+fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<String> = known.map(|known| format!("`{known}`")).collect();
+    if known.is_empty() {
+        format!("no {kind} is called `{name}`; define it under `{kind}s`")
+    } else {
+        format!("no {kind} is called `{name}`; defined are {}", known.join(", "))
     }
 }

@@ -55,6 +55,10 @@ pub(super) fn check(entries: &[UpstreamEntry]) -> Result<(), (Location, String)>
 // === impl UpstreamEntry ===
 
 impl UpstreamEntry {
+    pub(super) fn name(&self) -> &str {
+        &self.name.value
+    }
+
     pub(super) fn settings(&self) -> UpstreamSettings {
         let mut target = self.url.0.clone();
         if let Some(period) = self.connect_timeout {

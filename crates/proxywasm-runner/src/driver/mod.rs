@@ -9,6 +9,7 @@
 //! plugins want more, it reads from the other side and enters them. What that brings for the other direction wakes its taker.
 //! So no byte is read that nobody wants, and a client that leaves takes its stream with it.
 
+mod dispatch;
 mod exchange;
 mod lane;
 mod linger;
@@ -16,15 +17,19 @@ mod request_body;
 mod response_body;
 mod trailers;
 
+pub(crate) use dispatch::{Destination, Routed};
 pub(crate) use exchange::{Aborted, Exchange};
 pub(crate) use request_body::FilteredRequestBody;
 pub(crate) use response_body::ResponseBody;
 
-use crate::message::{self, Refusal};
+use crate::forwarding::RequestIds;
+use crate::message::{self, Received, Refusal};
 use crate::properties::{ConnectionProperties, StreamProperties};
-use crate::upstream::{self, Upstream, UpstreamError};
+use crate::settings::HttpSettings;
+use crate::upstream;
 use crate::worker::Worker;
 use bytes::Bytes;
+use dispatch::Reply;
 use exchange::Driver;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode, request, response};
@@ -40,10 +45,40 @@ use std::task::Poll;
 use trailers::Announced;
 
 /// What one worker does with the requests of one listener.
-pub(crate) struct Route {
+pub(crate) struct HttpListener {
     pub(crate) worker: Rc<Worker>,
+    /// The plugins of requests whose route has none of its own.
     pub(crate) chain: FilterChain,
-    pub(crate) upstream: Upstream,
+    pub(crate) destination: Destination,
+    pub(crate) http: HttpSettings,
+    pub(crate) request_ids: RequestIds,
+}
+
+// === impl HttpListener ===
+
+impl HttpListener {
+    /// A request head as it came becomes one as plugins and routes see it.
+    fn receive(
+        &self,
+        head: &mut request::Parts,
+        connection: &ConnectionProperties,
+    ) -> Result<Received, Refusal> {
+        let received = message::receive_request(head)?;
+        self.http.paths.apply(&mut head.uri).map_err(Refusal::Path)?;
+        self.http.forwarding.apply(
+            &mut head.headers,
+            connection.source().ip(),
+            "http",
+            &self.request_ids,
+        );
+        Ok(received)
+    }
+
+    /// The plugins that a request passes.
+    fn chain_of(&self, head: &request::Parts, connection: &ConnectionProperties) -> &FilterChain {
+        let tell = self.chain.reads_properties().then_some(connection);
+        self.destination.arrive(head, tell).unwrap_or(&self.chain)
+    }
 }
 
 /// Answers a request.
@@ -51,29 +86,29 @@ pub(crate) struct Route {
 /// # Errors
 /// The connection has to be closed without a response.
 pub(crate) async fn serve(
-    route: &Route,
+    listener: &HttpListener,
     connection: &Arc<ConnectionProperties>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Aborted> {
     let (mut head, body) = request.into_parts();
     let version = head.version;
     let method = head.method.clone();
-    let received = match message::receive_request(&mut head) {
+    let received = match listener.receive(&mut head, connection) {
         Ok(received) => received,
         Err(refusal) => return Ok(refuse(refusal)),
     };
-    if route.chain.plugins().is_empty() {
-        return Ok(pass(route, head, &method, body).await);
+    let chain = listener.chain_of(&head, connection);
+    if chain.plugins().is_empty() {
+        return Ok(pass(listener, head, &method, body, received).await);
     }
 
-    let properties = route
-        .chain
+    let properties = chain
         .reads_properties()
         .then(|| Box::new(StreamProperties::new(Arc::clone(connection), version)) as Box<dyn PropertySource>);
     let ends = body.is_end_stream();
     let driver = Driver::open(
-        &route.worker,
-        &route.chain,
+        &listener.worker,
+        chain,
         properties,
         (!ends).then_some(body),
         received.expects_continue,
@@ -82,7 +117,7 @@ pub(crate) async fn serve(
     let exchange = driver.exchange();
     poll_fn(|context| exchange.poll_heads(context)).await?;
     if let Some(request) = filtered_request(exchange) {
-        forward(route, exchange, request, connection).await?;
+        forward(listener, exchange, request, connection).await?;
     }
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
     // Most bodies are short and here by now; the codec sends head and body at once then.
@@ -111,12 +146,12 @@ fn filtered_request(exchange: &Rc<Exchange>) -> Option<Request<upstream::Request
 
 /// Sends a request, and gives the host the response head or the reason why there is none, unless it answers first.
 async fn forward(
-    route: &Route,
+    listener: &HttpListener,
     exchange: &Exchange,
     request: Request<upstream::RequestBody>,
     connection: &ConnectionProperties,
 ) -> Result<(), Aborted> {
-    let mut sending = pin!(route.upstream.send(request, Some(connection)));
+    let mut sending = pin!(listener.destination.send(request, Some(connection)));
     let sent = poll_fn(|context| {
         if let Some(answered) = exchange.answered() {
             return Poll::Ready(answered.map(|()| None));
@@ -129,14 +164,18 @@ async fn forward(
     });
     match sent.await? {
         None => {}
-        Some(Ok(response)) => {
+        Some(Ok(reply)) => {
+            let response = match reply {
+                Reply::Upstream(response) => response,
+                Reply::Local(response, _) => response.map(upstream::ResponseBody::Full),
+            };
             let (mut head, body) = response.into_parts();
             message::receive_response(&mut head);
             exchange.receive_response(head, body);
         }
         Some(Err(error)) => {
-            let (status, text) = explain(&error);
-            exchange.upstream_failed(status, text);
+            tracing::warn!("{error}");
+            exchange.upstream_failed(error.status(), error.text());
         }
     }
     Ok(())
@@ -166,10 +205,11 @@ fn filtered_response(
 
 /// Without plugins: bodies pass as they are.
 async fn pass(
-    route: &Route,
+    listener: &HttpListener,
     mut head: request::Parts,
     method: &Method,
     body: Incoming,
+    received: Received,
 ) -> Response<ResponseBody> {
     let ends = body.is_end_stream();
     message::send_request(&mut head, ends);
@@ -178,8 +218,9 @@ async fn pass(
     } else {
         upstream::RequestBody::Passed(body)
     };
-    match route.upstream.send(Request::from_parts(head, body), None).await {
-        Ok(response) => {
+    let request = Request::from_parts(head, body);
+    match listener.destination.send(request, None).await {
+        Ok(Reply::Upstream(response)) => {
             let (mut head, body) = response.into_parts();
             message::receive_response(&mut head);
             let ends = body.is_end_stream();
@@ -193,26 +234,23 @@ async fn pass(
                 },
             )
         }
+        Ok(Reply::Local(response, unread)) => {
+            if let upstream::RequestBody::Passed(unread) = unread
+                && !received.expects_continue
+            {
+                linger::spawn(unread);
+            }
+            response.map(ResponseBody::Full)
+        }
         Err(error) => {
-            let (status, text) = explain(&error);
-            text_response(status, text)
+            tracing::warn!("{error}");
+            text_response(error.status(), error.text())
         }
     }
 }
 
 fn refuse(refusal: Refusal) -> Response<ResponseBody> {
     text_response(refusal.status(), refusal.text())
-}
-
-/// What the client is told of a failed upstream; the log tells more.
-fn explain(error: &UpstreamError) -> (StatusCode, &'static str) {
-    tracing::warn!("{error}");
-    let status = error.status();
-    let text = match status {
-        StatusCode::GATEWAY_TIMEOUT => "the upstream could not be reached in time\n",
-        _ => "no response can be had from the upstream\n",
-    };
-    (status, text)
 }
 
 fn text_response(status: StatusCode, text: &'static str) -> Response<ResponseBody> {

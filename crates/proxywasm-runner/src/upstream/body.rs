@@ -25,6 +25,8 @@ pub(crate) enum RequestBody {
 /// The body of a response from an upstream.
 #[derive(Debug)]
 pub(crate) enum ResponseBody {
+    /// All of it: that of an answer of the proxy's own.
+    Full(Bytes),
     Echo(EchoBody),
     /// From a connection that others can have afterwards.
     Pooled(
@@ -39,6 +41,17 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 type PolledFrame = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
 // === impl RequestBody ===
+
+impl RequestBody {
+    /// The same body a second time, if it can be had twice.
+    pub(super) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Full(data) => Some(Self::Full(data.clone())),
+            Self::Passed(_) | Self::Filtered(_) => None,
+        }
+    }
+}
 
 impl Body for RequestBody {
     type Data = Bytes;
@@ -84,7 +97,10 @@ impl Body for ResponseBody {
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> PolledFrame {
-        match self.get_mut() {
+        let body = self.get_mut();
+        match body {
+            Self::Full(data) if data.is_empty() => Poll::Ready(None),
+            Self::Full(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
             Self::Echo(body) => Pin::new(body).poll_frame(context),
             Self::Pooled(incoming, _) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
         }
@@ -92,6 +108,7 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Full(data) => data.is_empty(),
             Self::Echo(body) => body.is_end_stream(),
             Self::Pooled(incoming, _) => incoming.is_end_stream(),
         }
@@ -99,6 +116,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Full(data) => SizeHint::with_exact(data.len() as u64),
             Self::Echo(body) => body.size_hint(),
             Self::Pooled(incoming, _) => incoming.size_hint(),
         }

@@ -78,6 +78,18 @@ pub enum UpstreamError {
         "the upstream closed the connection, or sent no HTTP, before its response head was complete: {0}"
     )]
     Exchange(#[source] hyper::Error),
+    /// No response head came in time.
+    #[error("the upstream has not begun a response within {} ms", .0.as_millis())]
+    Timeout(Duration),
+}
+
+/// No response came to a request.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: UpstreamError,
+    /// The request, if it can be sent again without harm: none of it was sent, or it is idempotent, its body can be had twice, and the
+    /// connection closed before a response.
+    pub(crate) again: Option<Request<RequestBody>>,
 }
 
 /// The upstream of a listener, as one worker has it.
@@ -163,8 +175,17 @@ impl UpstreamError {
     /// The status that the client gets for it.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Connect(ConnectError::Timeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::BAD_GATEWAY,
+            Self::Connect(ConnectError::Timeout { .. }) | Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Connect(_) | Self::Exchange(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// What the client is told of it; the log tells more.
+    pub(crate) fn text(&self) -> &'static str {
+        match self {
+            Self::Connect(ConnectError::Timeout { .. }) => "the upstream could not be reached in time\n",
+            Self::Timeout(_) => "the upstream did not respond in time\n",
+            Self::Connect(_) | Self::Exchange(_) => "no response can be had from the upstream\n",
         }
     }
 }
@@ -188,7 +209,7 @@ impl Upstream {
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         match self {
             Self::Echo => Ok(echo::respond(request).map(ResponseBody::Echo)),
-            Self::Http(pool) => pool.send(request, client).await,
+            Self::Http(pool) => pool.send(request, client).await.map_err(|failed| failed.error),
         }
     }
 }

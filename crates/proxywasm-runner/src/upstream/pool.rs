@@ -5,10 +5,9 @@
 
 use super::body::{RequestBody, ResponseBody};
 use super::connect::{ConnectError, connect};
-use super::{HttpTarget, UpstreamError};
+use super::{Failed, HttpTarget, UpstreamError};
 use crate::properties::ConnectionProperties;
-use http::{Request, Response, request};
-use http_body::Body;
+use http::{Request, Response};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
@@ -45,9 +44,6 @@ struct Connection {
     address: SocketAddr,
 }
 
-/// Why a request failed, and the request itself if none of it was sent.
-type SendError = (hyper::Error, Option<Request<RequestBody>>);
-
 // === impl Pool ===
 
 impl Pool {
@@ -61,26 +57,21 @@ impl Pool {
     /// Sends a request and waits for the response head.
     ///
     /// A kept connection may turn out to be closed. What was not sent on it goes out on a new one; so does what was sent if it can
-    /// be repeated: a request without a body whose method is idempotent.
+    /// be repeated.
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
         client: Option<&ConnectionProperties>,
-    ) -> Result<Response<ResponseBody>, UpstreamError> {
+    ) -> Result<Response<ResponseBody>, Failed> {
         let Some(connection) = self.take_idle() else {
             return self.send_on_new(request, client).await;
         };
-        let repeatable = repeatable(&request);
         match self.send_on(connection, request, client).await {
             Ok(response) => Ok(response),
-            Err((_, Some(unsent))) => self.send_on_new(unsent, client).await,
-            Err((error, None)) => match repeatable {
-                Some(head) if is_closing(&error) => {
-                    self.send_on_new(Request::from_parts(head, RequestBody::Empty), client)
-                        .await
-                }
-                _ => Err(UpstreamError::Exchange(error)),
-            },
+            Err(Failed {
+                again: Some(request), ..
+            }) => self.send_on_new(request, client).await,
+            Err(failed) => Err(failed),
         }
     }
 
@@ -88,11 +79,14 @@ impl Pool {
         &self,
         request: Request<RequestBody>,
         client: Option<&ConnectionProperties>,
-    ) -> Result<Response<ResponseBody>, UpstreamError> {
-        let connection = self.connect().await?;
-        self.send_on(connection, request, client)
-            .await
-            .map_err(|(error, _)| UpstreamError::Exchange(error))
+    ) -> Result<Response<ResponseBody>, Failed> {
+        match self.connect().await {
+            Ok(connection) => self.send_on(connection, request, client).await,
+            Err(error) => Err(Failed {
+                error: error.into(),
+                again: Some(request),
+            }),
+        }
     }
 
     async fn send_on(
@@ -100,7 +94,12 @@ impl Pool {
         mut connection: Connection,
         request: Request<RequestBody>,
         client: Option<&ConnectionProperties>,
-    ) -> Result<Response<ResponseBody>, SendError> {
+    ) -> Result<Response<ResponseBody>, Failed> {
+        let copy = request
+            .body()
+            .again()
+            .filter(|_| request.method().is_idempotent())
+            .map(|body| copy(&request, body));
         if let Some(client) = client {
             client.set_upstream(Some(connection.address));
         }
@@ -114,7 +113,12 @@ impl Pool {
             }
             Err(mut error) => {
                 let unsent = error.take_message();
-                Err((error.into_error(), unsent))
+                let error = error.into_error();
+                let again = unsent.or_else(|| copy.filter(|_| is_closing(&error)));
+                Err(Failed {
+                    error: UpstreamError::Exchange(error),
+                    again,
+                })
             }
         }
     }
@@ -156,15 +160,13 @@ fn is_closing(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_canceled() || source.is_some()
 }
 
-/// The head of a request that may be sent twice.
-fn repeatable(request: &Request<RequestBody>) -> Option<request::Parts> {
-    (request.body().is_end_stream() && request.method().is_idempotent()).then(|| {
-        let (mut head, ()) = Request::new(()).into_parts();
-        head.method = request.method().clone();
-        head.uri = request.uri().clone();
-        head.headers = request.headers().clone();
-        head
-    })
+/// A second request like this one.
+fn copy(request: &Request<RequestBody>, body: RequestBody) -> Request<RequestBody> {
+    let mut copy = Request::new(body);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
 }
 
 // === impl Lease ===

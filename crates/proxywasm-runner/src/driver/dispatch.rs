@@ -1,0 +1,199 @@
+//! Where the requests of a listener go: to one upstream, or by routes.
+
+use crate::properties::ConnectionProperties;
+use crate::routing::{Action, Forward, PathRules, Route, RouteTable};
+use crate::upstream::{RequestBody, ResponseBody, Upstream, UpstreamError};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode, request};
+use proxywasm_host::FilterChain;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Where the requests of a listener go, as one worker has it.
+pub(crate) enum Destination {
+    /// All to one upstream, without a look at them.
+    One(Upstream),
+    /// By routes.
+    Routed(Box<Routed>),
+}
+
+/// Routes, and the upstreams that they name.
+pub(crate) struct Routed {
+    table: RouteTable,
+    paths: PathRules,
+    upstreams: HashMap<String, Rc<Upstream>>,
+}
+
+/// What becomes of a request.
+pub(super) enum Reply {
+    /// The upstream answers it.
+    Upstream(Response<ResponseBody>),
+    /// The proxy answers it, and needs no body of it.
+    Local(Response<Bytes>, RequestBody),
+}
+
+// === impl Destination ===
+
+impl Destination {
+    /// The plugins of a request as it arrived, where its route has some of its own. With `tell`, its properties learn of the route.
+    pub(super) fn arrive(
+        &self,
+        head: &request::Parts,
+        tell: Option<&ConnectionProperties>,
+    ) -> Option<&FilterChain> {
+        let Self::Routed(routed) = self else { return None };
+        if tell.is_none() && !routed.table.has_chains() {
+            return None;
+        }
+        let route = routed.table.find(head);
+        if let Some(properties) = tell {
+            properties.set_route(route.and_then(|route| route.name.clone()));
+        }
+        route?.chain.as_ref()
+    }
+
+    /// Sends a request, as plugins left it, where it belongs, or answers it. To drop the future is to cancel the request.
+    ///
+    /// With `tell`, its properties learn of route and upstream.
+    pub(super) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        tell: Option<&ConnectionProperties>,
+    ) -> Result<Reply, UpstreamError> {
+        match self {
+            Self::One(upstream) => upstream.send(request, tell).await.map(Reply::Upstream),
+            // Boxed, so that connections without routes have not to keep room for it.
+            Self::Routed(routed) => Box::pin(routed.send(request, tell)).await,
+        }
+    }
+}
+
+// === impl Routed ===
+
+impl Routed {
+    /// Routes to upstreams, each of which `upstream` gives by its name.
+    pub(crate) fn new(
+        table: RouteTable,
+        paths: PathRules,
+        upstream: impl Fn(&str) -> Option<Rc<Upstream>>,
+    ) -> Self {
+        let mut upstreams = HashMap::new();
+        for route in table.virtual_hosts().iter().flat_map(|host| &host.routes) {
+            if let Action::Forward(forward) = &route.action {
+                for share in forward.split.shares() {
+                    upstreams.extend(upstream(&share.upstream).map(|found| (share.upstream.clone(), found)));
+                }
+            }
+        }
+        Self {
+            table,
+            paths,
+            upstreams,
+        }
+    }
+
+    async fn send(
+        &self,
+        request: Request<RequestBody>,
+        tell: Option<&ConnectionProperties>,
+    ) -> Result<Reply, UpstreamError> {
+        let (mut head, body) = request.into_parts();
+        // A plugin may have written another path.
+        if let Err(refusal) = self.paths.apply(&mut head.uri) {
+            tracing::warn!(
+                path = head.uri.path(),
+                "a plugin made a request whose path is refused: {refusal}"
+            );
+            return Ok(Reply::text(
+                StatusCode::BAD_REQUEST,
+                "the path is refused\n",
+                body,
+            ));
+        }
+        let route = self.table.find(&head);
+        if let Some(properties) = tell {
+            properties.set_route(route.and_then(|route| route.name.clone()));
+        }
+        let Some(route) = route else {
+            return Ok(Reply::text(
+                StatusCode::NOT_FOUND,
+                "there is no route for this request\n",
+                body,
+            ));
+        };
+        let answer = match &route.action {
+            Action::Forward(forward) => return self.forward(route, forward, head, body, tell).await,
+            Action::Respond(response) => Ok(response.respond(&head.method)),
+            Action::Redirect(redirect) => redirect.respond(&head, &route.matches.path),
+        };
+        Ok(match answer {
+            Ok(mut response) => {
+                route.response_headers.apply(response.headers_mut());
+                Reply::Local(response, body)
+            }
+            Err(place) => Reply::unroutable(route, &place, body),
+        })
+    }
+
+    async fn forward(
+        &self,
+        route: &Route,
+        forward: &Forward,
+        mut head: request::Parts,
+        body: RequestBody,
+        tell: Option<&ConnectionProperties>,
+    ) -> Result<Reply, UpstreamError> {
+        if let Err(path) = forward.rewrite(&mut head.uri, &mut head.headers, &route.matches.path) {
+            return Ok(Reply::unroutable(route, &path, body));
+        }
+        route.request_headers.apply(&mut head.headers);
+        let share = forward
+            .split
+            .next()
+            .and_then(|place| forward.split.shares().get(place));
+        // The configuration was checked for it.
+        let Some(upstream) = share.and_then(|share| self.upstreams.get(&share.upstream)) else {
+            return Ok(Reply::unroutable(route, "no upstream", body));
+        };
+        let sending = upstream.send(Request::from_parts(head, body), tell);
+        let mut response = match forward.timeout {
+            None => sending.await?,
+            Some(limit) => tokio::time::timeout(limit, sending)
+                .await
+                .map_err(|_| UpstreamError::Timeout(limit))??,
+        };
+        route.response_headers.apply(response.headers_mut());
+        Ok(Reply::Upstream(response))
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    fn text(status: StatusCode, text: &'static str, body: RequestBody) -> Self {
+        let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+        Self::Local(response, body)
+    }
+
+    /// The route makes something of this request that cannot be.
+    fn unroutable(route: &Route, made: &str, body: RequestBody) -> Self {
+        tracing::warn!(
+            route = route.name.as_deref(),
+            made,
+            "a route makes something of a request that cannot be sent"
+        );
+        Self::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the route of this request leads nowhere\n",
+            body,
+        )
+    }
+}
