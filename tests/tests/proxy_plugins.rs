@@ -315,12 +315,12 @@ fn run(row: &Row, plugin: &str) -> (Message, Option<Message>) {
     (response, request)
 }
 
-/// A message without what differs by design: the date, the plugin's own name, and the order of headers of different names.
+/// A message without what differs by design: the date, ids, the plugin's own name, and the order of headers of different names.
 fn comparable(message: &Message, row: &Row) -> Message {
     let mut message = message.clone();
     message
         .headers
-        .retain(|(name, _)| name != "date" && name != "x-plugin-name");
+        .retain(|(name, _)| !matches!(name.as_str(), "date" | "x-plugin-name" | "x-request-id"));
     message.headers.sort();
     assert_eq!(message.header("x-plugin-name"), None, "{}", row.name);
     message

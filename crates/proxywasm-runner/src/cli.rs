@@ -1,12 +1,11 @@
 //! The command line.
 
+use crate::cluster::UpstreamSettings;
 use crate::config::ConfigFile;
 use crate::inspect::Inspection;
 use crate::log::{self, LogOptions, RateLimited};
 use crate::runner::Runner;
-use crate::settings::{
-    self, AcceptMode, BackgroundSettings, ListenerSettings, RunMode, Settings, UpstreamSettings,
-};
+use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, RunMode, Settings};
 use crate::shutdown;
 use crate::upstream::UpstreamTarget;
 use anyhow::Context;

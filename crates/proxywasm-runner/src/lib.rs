@@ -3,10 +3,10 @@
 //! runner themselves.
 //!
 //! Each worker is a thread with its own event loop, its own plugin instances and its own connections to upstreams; a request
-//! never leaves its thread. [`config`] describes the configuration file, `driver` how an HTTP stream moves, `tcp` how bytes do.
+//! never leaves its thread. [`config`] describes the configuration file, `driver` how an HTTP stream moves, `tcp` how bytes do,
+//! [`routing`] which way a request goes, `cluster` to which server.
 //!
-//! It is no library to build another proxy on: that is `proxywasm-host`. It speaks neither TLS nor HTTP/2 yet, and balances no
-//! load.
+//! It is no library to build another proxy on: that is `proxywasm-host`. It speaks neither TLS nor HTTP/2 yet.
 //!
 //! # Example
 //!
@@ -48,6 +48,7 @@
 mod admin;
 mod callouts;
 pub mod cli;
+mod cluster;
 pub mod config;
 mod driver;
 mod forwarding;
@@ -69,6 +70,10 @@ mod upstream;
 mod worker;
 
 pub use admin::DEFAULT_ADMIN_ADDRESS;
+pub use cluster::{
+    Balance, Ejection, EndpointSettings, HashKey, HealthCheck, HttpCheck, Retries, UpstreamLimits,
+    UpstreamSettings,
+};
 pub use forwarding::{Forwarded, ForwardingHeaders};
 pub use listen::ListenError;
 pub use log::{LogOptions, RateLimited, parse_filter};
@@ -76,7 +81,7 @@ pub use remote::Remote;
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
 pub use settings::{
     AcceptMode, BackgroundSettings, CodeError, HttpSettings, ListenerSettings, RunMode, Settings,
-    UpstreamSettings, UpstreamSettingsError, default_workers, load_code,
+    UpstreamSettingsError, default_workers, load_code,
 };
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TargetError, TcpTarget,

@@ -1,20 +1,19 @@
 //! The threads of a runner.
 
 use crate::admin::{self, Metrics, Overrides};
+use crate::cluster::{self, Shared, UpstreamSettings};
 use crate::driver::{Destination, HttpListener, Routed};
 use crate::forwarding::RequestIds;
 use crate::listen::{self, ListenError, Sockets};
 use crate::log::{LogOptions, RateLimited};
 use crate::remote::Remote;
-use crate::routing::ECHO;
 use crate::server::{self, Connections, Service};
-use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, Settings, UpstreamSettings};
+use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, Settings};
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::tcp::TcpRoute;
 use crate::upstream::{Upstream, UpstreamTarget};
 use crate::worker::Worker;
 use proxywasm_host::{Engine, Plugin, Services};
-use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -68,12 +67,9 @@ struct Target {
     load: Arc<AtomicUsize>,
 }
 
-type NamedUpstreams = HashMap<String, Rc<Upstream>>;
-
 /// What a worker's thread begins with.
 struct WorkerStart {
     listeners: Vec<ListenerSettings>,
-    upstreams: Vec<UpstreamSettings>,
     /// Sockets of its own, and which listener each is for.
     sockets: Vec<(usize, TcpListener)>,
     handovers: mpsc::UnboundedReceiver<Handover>,
@@ -108,6 +104,8 @@ impl Runner {
             _engine: settings.engine,
         };
 
+        let upstreams = runner.watch_upstreams(&settings.upstreams, &shutdown)?;
+
         let mut own: Vec<Vec<(usize, TcpListener)>> = (0..workers).map(|_| Vec::new()).collect();
         let mut accepted = Vec::new();
         for (index, (sockets, listener)) in bound.into_iter().zip(&settings.listeners).enumerate() {
@@ -130,7 +128,6 @@ impl Runner {
             });
             let start = WorkerStart {
                 listeners: settings.listeners.clone(),
-                upstreams: settings.upstreams.clone(),
                 sockets,
                 handovers,
                 load,
@@ -143,7 +140,7 @@ impl Runner {
                 upstreams: settings::names(&settings.upstreams),
                 ..settings.services.clone()
             };
-            let upstreams = settings.upstreams.clone();
+            let upstreams = upstreams.clone();
             runner.spawn(format!("worker-{number}"), move || {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
@@ -204,6 +201,37 @@ impl Runner {
         self.remotes.drain(..).for_each(|remote| remote.flush());
     }
 
+    /// Starts what keeps an eye on upstreams, where one needs it, and waits until their names have been resolved.
+    fn watch_upstreams(
+        &mut self,
+        settings: &[UpstreamSettings],
+        shutdown: &Shutdown,
+    ) -> Result<Vec<Arc<Shared>>, StartError> {
+        let upstreams: Vec<_> = settings.iter().cloned().map(Shared::new).map(Arc::new).collect();
+        let watched: Vec<_> = upstreams
+            .iter()
+            .filter(|shared| cluster::needs_watch(shared))
+            .cloned()
+            .collect();
+        if watched.is_empty() {
+            return Ok(upstreams);
+        }
+        let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
+        let shutdown = shutdown.clone();
+        self.spawn("upstreams".to_owned(), move || {
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build_local(Default::default())?;
+            let ready = move || {
+                let _ = ready.send(());
+            };
+            Ok(move || runtime.block_on(cluster::watch_all(watched, ready, shutdown)))
+        })?;
+        // An error says that the thread is gone, and with it what it would have done.
+        let _ = is_ready.recv();
+        Ok(upstreams)
+    }
+
     /// Starts a thread, and waits until it is known to work or not.
     fn spawn<W: FnOnce()>(
         &mut self,
@@ -250,7 +278,6 @@ fn background_of(worker: usize, background: &[BackgroundSettings]) -> Vec<Plugin
 fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
     let WorkerStart {
         listeners,
-        upstreams,
         sockets,
         mut handovers,
         load,
@@ -259,10 +286,9 @@ fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
     } = start;
     runtime.block_on(async {
         worker.spawn_tasks(overrides);
-        let upstreams = named_upstreams(&upstreams);
         let services: Vec<Service> = listeners
             .into_iter()
-            .map(|listener| service(worker, listener, &upstreams))
+            .map(|listener| service(worker, listener))
             .collect();
         let connections = Connections::new(load, shutdown.clone());
         for (listener, socket) in sockets {
@@ -309,11 +335,11 @@ fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
 }
 
 /// What a worker does with the connections of a listener.
-fn service(worker: &Rc<Worker>, listener: ListenerSettings, upstreams: &NamedUpstreams) -> Service {
+fn service(worker: &Rc<Worker>, listener: ListenerSettings) -> Service {
     let destination = match (listener.routes, listener.upstream) {
         (Some(table), _) => {
-            let named = |name: &str| upstreams.get(name).cloned();
-            Destination::Routed(Box::new(Routed::new(table, listener.http.paths, named)))
+            let routed = Routed::new(table, listener.http.paths, worker.clusters());
+            Destination::Routed(Box::new(routed))
         }
         (None, UpstreamTarget::Echo) => Destination::One(Upstream::new(None)),
         (None, UpstreamTarget::Http(target)) => Destination::One(Upstream::new(Some(&target))),
@@ -332,16 +358,6 @@ fn service(worker: &Rc<Worker>, listener: ListenerSettings, upstreams: &NamedUps
         http: listener.http,
         request_ids: RequestIds::default(),
     }))
-}
-
-/// The upstreams that routes name, as one worker has them.
-fn named_upstreams(settings: &[UpstreamSettings]) -> NamedUpstreams {
-    let named = settings.iter().map(|settings| {
-        let upstream = Upstream::new(Some(&settings.target));
-        (settings.name.clone(), Rc::new(upstream))
-    });
-    let echo = (ECHO.to_owned(), Rc::new(Upstream::new(None)));
-    named.chain([echo]).collect()
 }
 
 /// The life of an acceptor.

@@ -1,9 +1,10 @@
 //! What a runner is made of: validated, compiled, ready to be bound.
 
+use crate::cluster::UpstreamSettings;
 use crate::forwarding::ForwardingHeaders;
 use crate::remote::Remote;
 use crate::routing::{PathRules, RouteTable};
-use crate::upstream::{HttpTarget, TargetError, UpstreamTarget};
+use crate::upstream::{TargetError, UpstreamTarget};
 use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode, Services, Upstreams};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ pub struct Settings {
     pub listeners: Vec<ListenerSettings>,
     /// Plugins that run without streams. A worker starts its own before it takes connections.
     pub background: Vec<BackgroundSettings>,
-    /// The servers that plugins can call by name. The runner tells its plugins of these, whatever `services` has.
+    /// The upstreams that routes and the calls of plugins name. The runner tells its plugins of these, whatever `services` has.
     pub upstreams: Vec<UpstreamSettings>,
     /// The engine that the plugins were compiled with.
     pub engine: Engine,
@@ -57,17 +58,6 @@ pub struct HttpSettings {
     pub paths: PathRules,
     /// Of headers that tell of the client.
     pub forwarding: ForwardingHeaders,
-}
-
-/// A server that plugins can call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamSettings {
-    /// The name by which plugins call it.
-    pub name: String,
-    /// Where it is.
-    pub target: HttpTarget,
-    /// What gRPC calls name in `:authority`, if not the address. HTTP calls name what the plugin gives.
-    pub authority: Option<String>,
 }
 
 /// A text is no upstream with a name.
@@ -182,11 +172,7 @@ impl FromStr for UpstreamSettings {
             return Err(error("its name is empty".to_owned()));
         }
         match url.parse().map_err(|why: TargetError| error(why.to_string()))? {
-            UpstreamTarget::Http(target) => Ok(Self {
-                name: name.to_owned(),
-                target,
-                authority: None,
-            }),
+            UpstreamTarget::Http(target) => Ok(Self::new(name, target)),
             UpstreamTarget::Echo | UpstreamTarget::Tcp(_) => Err(error("it is no HTTP server".to_owned())),
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::admin::Overrides;
 use crate::callouts::Callouts;
-use crate::settings::UpstreamSettings;
+use crate::cluster::{Clusters, Shared};
 use proxywasm_host::{
     CallEvent, CalloutId, FilterChain, GrpcEvent, Host, Plugin, PropertySource, Services, StreamId,
 };
@@ -29,6 +29,7 @@ pub(crate) struct Worker {
     deadline_moved: Notify,
     woken: Arc<Woken>,
     callouts: Callouts,
+    clusters: Clusters,
 }
 
 /// Whoever takes what comes out of the host for one stream.
@@ -48,7 +49,7 @@ struct Woken(Notify);
 // === impl Worker ===
 
 impl Worker {
-    pub(crate) fn new(services: Services, upstreams: &[UpstreamSettings]) -> Rc<Self> {
+    pub(crate) fn new(services: Services, upstreams: &[Arc<Shared>]) -> Rc<Self> {
         let woken = Arc::new(Woken::default());
         let mut host = Host::new(services);
         host.set_waker(Waker::from(Arc::clone(&woken)));
@@ -60,7 +61,8 @@ impl Worker {
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
             woken,
-            callouts: Callouts::new(upstreams),
+            callouts: Callouts::default(),
+            clusters: Clusters::new(upstreams),
         })
     }
 
@@ -168,6 +170,11 @@ impl Worker {
     /// Whether more of the answer to a callout is wanted.
     pub(crate) fn wants_call(&self, id: CalloutId) -> bool {
         self.host.borrow_mut().wants_call(id)
+    }
+
+    /// The upstreams that routes and calls of plugins name.
+    pub(crate) fn clusters(&self) -> &Clusters {
+        &self.clusters
     }
 
     /// The calls that plugins make.

@@ -171,15 +171,12 @@ impl ProxyBuilder {
 
     /// Lets plugins call the server at an address, by name.
     pub fn upstream_of_calls(mut self, name: &str, address: SocketAddr) -> Self {
-        self.upstreams.push(UpstreamSettings {
-            name: name.to_owned(),
-            target: HttpTarget {
-                host: address.ip().to_string(),
-                port: address.port(),
-                connect_timeout: DEFAULT_CONNECT_TIMEOUT,
-            },
-            authority: None,
-        });
+        let target = HttpTarget {
+            host: address.ip().to_string(),
+            port: address.port(),
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+        };
+        self.upstreams.push(UpstreamSettings::new(name, target));
         self
     }
 

@@ -1,11 +1,11 @@
 //! A gRPC callout under way.
 
-use super::Ticket;
+use super::{Destination, Ticket};
 use proxywasm_host::GrpcEvent;
 use wasi_grpc::backend::{Incoming, Sent};
 
 /// Hands over what comes back, one event after the other, as the plugin wants it; and which messages have been sent.
-pub(super) async fn run(ticket: Ticket, mut incoming: Incoming, mut sent: Sent) {
+pub(super) async fn run(ticket: Ticket, mut incoming: Incoming, mut sent: Sent, destination: Destination) {
     loop {
         let event = tokio::select! {
             event = wanted_event(&ticket, &mut incoming) => event,
@@ -15,11 +15,15 @@ pub(super) async fn run(ticket: Ticket, mut incoming: Incoming, mut sent: Sent) 
             }
         };
         let Some(event) = event else { return };
+        if let GrpcEvent::InitialMetadata(_) = &event {
+            destination.report(true);
+        }
         if let GrpcEvent::End {
             status,
             trailing_metadata: None,
         } = &event
         {
+            destination.report(false);
             tracing::debug!(code = status.code, reason = ?status.message, "a gRPC callout failed");
         }
         let last = matches!(event, GrpcEvent::End { .. });

@@ -1,14 +1,19 @@
 //! An HTTP callout under way.
 
-use super::Ticket;
+use super::{Destination, Ticket};
 use proxywasm_host::CallEvent;
 use wasi_http::backend::Exchange;
 
 /// Hands over what comes back, one piece after the other, as the plugin wants it.
-pub(super) async fn run(ticket: Ticket, mut exchange: Exchange) {
+pub(super) async fn run(ticket: Ticket, mut exchange: Exchange, destination: Destination) {
     while let Some(event) = exchange.next().await {
-        if let CallEvent::Failed(reason) = &event {
-            tracing::debug!(reason, "a callout failed");
+        match &event {
+            CallEvent::Failed(reason) => {
+                destination.report(false);
+                tracing::debug!(reason, "a callout failed");
+            }
+            CallEvent::Headers(_) => destination.report(true),
+            _ => {}
         }
         let last = matches!(
             event,

@@ -7,9 +7,9 @@
 mod grpc;
 mod http;
 
-use crate::settings::UpstreamSettings;
+use crate::cluster::{Cluster, Endpoint};
+use crate::upstream::HttpTarget;
 use crate::worker::Worker;
-use bytes::Bytes;
 use proxywasm_host::{CallEvent, CallRequest, CalloutId, Command, GrpcEvent, GrpcRequest, grpc_code};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -20,20 +20,18 @@ use wasi_grpc::backend::{Address, GrpcClient, Outgoing};
 use wasi_http::backend::HttpClient;
 
 /// The callouts of one worker.
+#[derive(Default)]
 pub(crate) struct Callouts {
-    upstreams: HashMap<Bytes, Upstream>,
     /// Commands that were not carried out yet.
     commands: RefCell<VecDeque<Command>>,
     has_commands: Notify,
     running: RefCell<HashMap<CalloutId, Running>>,
 }
 
-/// A server that plugins can call, as one worker has it.
-struct Upstream {
-    settings: UpstreamSettings,
-    /// Each made when it is first called, within the runtime that drives its connections.
-    http: RefCell<Option<HttpClient>>,
-    grpc: RefCell<Option<GrpcClient>>,
+/// The server that a callout goes to, to be told how it was.
+struct Destination {
+    cluster: Rc<Cluster>,
+    endpoint: Rc<Endpoint>,
 }
 
 /// A callout that is under way. Its task ends with it.
@@ -55,23 +53,6 @@ struct Ticket {
 // === impl Callouts ===
 
 impl Callouts {
-    pub(crate) fn new(upstreams: &[UpstreamSettings]) -> Self {
-        let upstreams = upstreams.iter().map(|settings| {
-            let upstream = Upstream {
-                settings: settings.clone(),
-                http: RefCell::default(),
-                grpc: RefCell::default(),
-            };
-            (Bytes::copy_from_slice(settings.name.as_bytes()), upstream)
-        });
-        Self {
-            upstreams: upstreams.collect(),
-            commands: RefCell::default(),
-            has_commands: Notify::new(),
-            running: RefCell::default(),
-        }
-    }
-
     /// Leaves a command of the host to be carried out soon.
     pub(crate) fn push(&self, command: Command) {
         self.commands.borrow_mut().push_back(command);
@@ -116,60 +97,31 @@ impl Callouts {
     }
 
     fn begin_http(&self, worker: &Rc<Worker>, id: CalloutId, request: CallRequest) {
-        match self.http_client(&request.upstream) {
-            Ok(client) => {
+        let name = std::str::from_utf8(&request.upstream).unwrap_or_default();
+        let client = Destination::choose(worker, name)
+            .and_then(|destination| Ok((destination.http_client()?, destination)));
+        match client {
+            Ok((client, destination)) => {
                 let exchange = client.call(request);
-                self.spawn(worker, id, None, |ticket| http::run(ticket, exchange));
+                self.spawn(worker, id, None, |ticket| {
+                    http::run(ticket, exchange, destination)
+                });
             }
             Err(reason) => worker.http_call_event(id, CallEvent::Failed(reason)),
         }
     }
 
     fn begin_grpc(&self, worker: &Rc<Worker>, id: CalloutId, request: &GrpcRequest) {
-        match self.grpc_client(&request.upstream) {
-            Ok(client) => {
+        let client = Destination::choose(worker, &request.upstream)
+            .and_then(|destination| Ok((destination.grpc_client()?, destination)));
+        match client {
+            Ok((client, destination)) => {
                 let call = client.call(request);
                 self.spawn(worker, id, Some(call.outgoing), |ticket| {
-                    grpc::run(ticket, call.incoming, call.sent)
+                    grpc::run(ticket, call.incoming, call.sent, destination)
                 });
             }
             Err(reason) => worker.grpc_event(id, GrpcEvent::failure(grpc_code::UNAVAILABLE, reason)),
-        }
-    }
-
-    fn http_client(&self, name: &Bytes) -> Result<HttpClient, String> {
-        // The host knows the same names.
-        let upstream = self.upstreams.get(name).ok_or("there is no such upstream")?;
-        let mut client = upstream.http.borrow_mut();
-        if let Some(client) = &*client {
-            return Ok(client.clone());
-        }
-        let target = &upstream.settings.target;
-        match HttpClient::new(&target.origin(), target.connect_timeout) {
-            Ok(made) => Ok(client.insert(made).clone()),
-            Err(error) => {
-                tracing::error!(upstream = upstream.settings.name, "{error}");
-                Err("the upstream cannot be called".to_owned())
-            }
-        }
-    }
-
-    fn grpc_client(&self, name: &str) -> Result<GrpcClient, String> {
-        // The host knows the same names.
-        let upstream = self
-            .upstreams
-            .get(name.as_bytes())
-            .ok_or("there is no such upstream")?;
-        let mut client = upstream.grpc.borrow_mut();
-        if let Some(client) = &*client {
-            return Ok(client.clone());
-        }
-        match upstream.settings.grpc_client() {
-            Ok(made) => Ok(client.insert(made).clone()),
-            Err(error) => {
-                tracing::error!(upstream = upstream.settings.name, "{error}");
-                Err("the upstream cannot be called".to_owned())
-            }
         }
     }
 
@@ -202,18 +154,80 @@ impl Callouts {
     }
 }
 
-// === impl UpstreamSettings ===
+// === impl Destination ===
 
-impl UpstreamSettings {
+impl Destination {
+    /// A server of an upstream.
+    fn choose(worker: &Worker, name: &str) -> Result<Self, String> {
+        // The host knows the same names.
+        let cluster = worker
+            .clusters()
+            .get(name)
+            .cloned()
+            .ok_or("there is no such upstream")?;
+        let endpoint = cluster.any_endpoint().ok_or("the upstream has no server")?;
+        Ok(Self { cluster, endpoint })
+    }
+
+    /// How the call went, as far as that was the server's doing.
+    fn report(&self, success: bool) {
+        self.cluster.report(&self.endpoint, success);
+    }
+
+    fn http_client(&self) -> Result<HttpClient, String> {
+        self.made(&self.endpoint.http, |target| {
+            HttpClient::new(&target.origin(), target.connect_timeout).map_err(|error| error.to_string())
+        })
+    }
+
     fn grpc_client(&self) -> Result<GrpcClient, String> {
-        let origin = self.target.origin();
-        let uri = origin.parse().map_err(|error| format!("`{origin}`: {error}"))?;
-        let address = Address {
-            uri,
-            authority: self.authority.clone(),
-            connect_timeout: self.target.connect_timeout,
+        self.made(&self.endpoint.grpc, |target| {
+            let origin = target.origin();
+            let uri = origin.parse().map_err(|error| format!("`{origin}`: {error}"))?;
+            let address = Address {
+                uri,
+                authority: self.authority(),
+                connect_timeout: target.connect_timeout,
+            };
+            GrpcClient::new(&address).map_err(|error| error.to_string())
+        })
+    }
+
+    /// What gRPC calls name: what the configuration gives, or the name that the address was found by.
+    fn authority(&self) -> Option<String> {
+        let settings = self.cluster.settings();
+        let by_name = || match settings.endpoints.as_slice() {
+            [endpoint] => endpoint
+                .target
+                .origin()
+                .strip_prefix("http://")
+                .map(str::to_owned),
+            _ => None,
         };
-        GrpcClient::new(&address).map_err(|error| error.to_string())
+        settings.authority.clone().or_else(by_name)
+    }
+
+    /// The client that is there, or a new one.
+    fn made<C: Clone>(
+        &self,
+        place: &RefCell<Option<C>>,
+        make: impl FnOnce(&HttpTarget) -> Result<C, String>,
+    ) -> Result<C, String> {
+        let mut client = place.borrow_mut();
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        let target = self
+            .endpoint
+            .target()
+            .ok_or("the built-in echo cannot be called")?;
+        match make(target) {
+            Ok(made) => Ok(client.insert(made).clone()),
+            Err(error) => {
+                tracing::error!(upstream = self.cluster.settings().name, "{error}");
+                Err("the upstream cannot be called".to_owned())
+            }
+        }
     }
 }
 

@@ -151,7 +151,10 @@ impl ConfigFile {
     pub fn build(&self, engine: &Engine, services: &Services) -> Result<Settings, Diagnostic> {
         // A server is connected to while plugins compile.
         let (services, remotes) = self.with_state(services)?;
-        let upstreams: Vec<_> = self.root.upstreams.iter().map(UpstreamEntry::settings).collect();
+        let upstreams = self.root.upstreams.iter().map(UpstreamEntry::settings);
+        let upstreams: Vec<_> = upstreams
+            .collect::<Result<_, _>>()
+            .map_err(|(location, message)| self.at(location, message))?;
         let services = Services {
             upstreams: crate::settings::names(&upstreams),
             ..services

@@ -1,5 +1,6 @@
 //! Where the requests of a listener go: to one upstream, or by routes.
 
+use crate::cluster::{Cluster, Clusters};
 use crate::properties::ConnectionProperties;
 use crate::routing::{Action, Forward, PathRules, Route, RouteTable};
 use crate::upstream::{RequestBody, ResponseBody, Upstream, UpstreamError};
@@ -22,7 +23,8 @@ pub(crate) enum Destination {
 pub(crate) struct Routed {
     table: RouteTable,
     paths: PathRules,
-    upstreams: HashMap<String, Rc<Upstream>>,
+    /// By their names.
+    upstreams: HashMap<String, Rc<Cluster>>,
 }
 
 /// What becomes of a request.
@@ -36,35 +38,46 @@ pub(super) enum Reply {
 // === impl Destination ===
 
 impl Destination {
-    /// The plugins of a request as it arrived, where its route has some of its own. With `tell`, its properties learn of the route.
-    pub(super) fn arrive(
-        &self,
+    /// The plugins of a request as it arrived: those of its route, or else of the listener. Where they could ask for it, the properties
+    /// of the connection learn of the route.
+    pub(super) fn chain<'a>(
+        &'a self,
+        of_listener: &'a FilterChain,
         head: &request::Parts,
-        tell: Option<&ConnectionProperties>,
-    ) -> Option<&FilterChain> {
-        let Self::Routed(routed) = self else { return None };
-        if tell.is_none() && !routed.table.has_chains() {
-            return None;
+        connection: &ConnectionProperties,
+    ) -> &'a FilterChain {
+        let Self::Routed(routed) = self else {
+            return of_listener;
+        };
+        if !of_listener.reads_properties() && !routed.table.has_chains() {
+            return of_listener;
         }
         let route = routed.table.find(head);
-        if let Some(properties) = tell {
-            properties.set_route(route.and_then(|route| route.name.clone()));
+        let chain = route
+            .and_then(|route| route.chain.as_ref())
+            .unwrap_or(of_listener);
+        if chain.reads_properties() {
+            connection.set_route(route.and_then(|route| route.name.clone()));
         }
-        route?.chain.as_ref()
+        chain
     }
 
     /// Sends a request, as plugins left it, where it belongs, or answers it. To drop the future is to cancel the request.
     ///
-    /// With `tell`, its properties learn of route and upstream.
+    /// With `tell`, the properties of the connection learn of route and upstream.
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
-        tell: Option<&ConnectionProperties>,
+        connection: &ConnectionProperties,
+        tell: bool,
     ) -> Result<Reply, UpstreamError> {
         match self {
-            Self::One(upstream) => upstream.send(request, tell).await.map(Reply::Upstream),
+            Self::One(upstream) => match upstream.send(request, tell.then_some(connection)).await {
+                Ok(response) => Ok(Reply::Upstream(response)),
+                Err(failed) => Err(failed.error),
+            },
             // Boxed, so that connections without routes have not to keep room for it.
-            Self::Routed(routed) => Box::pin(routed.send(request, tell)).await,
+            Self::Routed(routed) => Box::pin(routed.send(request, connection, tell)).await,
         }
     }
 }
@@ -72,31 +85,29 @@ impl Destination {
 // === impl Routed ===
 
 impl Routed {
-    /// Routes to upstreams, each of which `upstream` gives by its name.
-    pub(crate) fn new(
-        table: RouteTable,
-        paths: PathRules,
-        upstream: impl Fn(&str) -> Option<Rc<Upstream>>,
-    ) -> Self {
-        let mut upstreams = HashMap::new();
+    /// Routes to some of these upstreams.
+    pub(crate) fn new(table: RouteTable, paths: PathRules, upstreams: &Clusters) -> Self {
+        let mut named = HashMap::new();
         for route in table.virtual_hosts().iter().flat_map(|host| &host.routes) {
             if let Action::Forward(forward) = &route.action {
                 for share in forward.split.shares() {
-                    upstreams.extend(upstream(&share.upstream).map(|found| (share.upstream.clone(), found)));
+                    let found = upstreams.get(&share.upstream).cloned();
+                    named.extend(found.map(|found| (share.upstream.clone(), found)));
                 }
             }
         }
         Self {
             table,
             paths,
-            upstreams,
+            upstreams: named,
         }
     }
 
     async fn send(
         &self,
         request: Request<RequestBody>,
-        tell: Option<&ConnectionProperties>,
+        connection: &ConnectionProperties,
+        tell: bool,
     ) -> Result<Reply, UpstreamError> {
         let (mut head, body) = request.into_parts();
         // A plugin may have written another path.
@@ -112,8 +123,8 @@ impl Routed {
             ));
         }
         let route = self.table.find(&head);
-        if let Some(properties) = tell {
-            properties.set_route(route.and_then(|route| route.name.clone()));
+        if tell {
+            connection.set_route(route.and_then(|route| route.name.clone()));
         }
         let Some(route) = route else {
             return Ok(Reply::text(
@@ -123,7 +134,10 @@ impl Routed {
             ));
         };
         let answer = match &route.action {
-            Action::Forward(forward) => return self.forward(route, forward, head, body, tell).await,
+            Action::Forward(forward) => {
+                let request = Request::from_parts(head, body);
+                return self.forward(route, forward, request, connection, tell).await;
+            }
             Action::Respond(response) => Ok(response.respond(&head.method)),
             Action::Redirect(redirect) => redirect.respond(&head, &route.matches.path),
         };
@@ -140,10 +154,11 @@ impl Routed {
         &self,
         route: &Route,
         forward: &Forward,
-        mut head: request::Parts,
-        body: RequestBody,
-        tell: Option<&ConnectionProperties>,
+        request: Request<RequestBody>,
+        connection: &ConnectionProperties,
+        tell: bool,
     ) -> Result<Reply, UpstreamError> {
+        let (mut head, body) = request.into_parts();
         if let Err(path) = forward.rewrite(&mut head.uri, &mut head.headers, &route.matches.path) {
             return Ok(Reply::unroutable(route, &path, body));
         }
@@ -156,7 +171,12 @@ impl Routed {
         let Some(upstream) = share.and_then(|share| self.upstreams.get(&share.upstream)) else {
             return Ok(Reply::unroutable(route, "no upstream", body));
         };
-        let sending = upstream.send(Request::from_parts(head, body), tell);
+        let source = Some(connection.source().ip());
+        let sending = upstream.send(
+            Request::from_parts(head, body),
+            source,
+            tell.then_some(connection),
+        );
         let mut response = match forward.timeout {
             None => sending.await?,
             Some(limit) => tokio::time::timeout(limit, sending)

@@ -73,12 +73,6 @@ impl HttpListener {
         );
         Ok(received)
     }
-
-    /// The plugins that a request passes.
-    fn chain_of(&self, head: &request::Parts, connection: &ConnectionProperties) -> &FilterChain {
-        let tell = self.chain.reads_properties().then_some(connection);
-        self.destination.arrive(head, tell).unwrap_or(&self.chain)
-    }
 }
 
 /// Answers a request.
@@ -97,9 +91,9 @@ pub(crate) async fn serve(
         Ok(received) => received,
         Err(refusal) => return Ok(refuse(refusal)),
     };
-    let chain = listener.chain_of(&head, connection);
+    let chain = listener.destination.chain(&listener.chain, &head, connection);
     if chain.plugins().is_empty() {
-        return Ok(pass(listener, head, &method, body, received).await);
+        return Ok(pass(listener, head, &method, body, received, connection).await);
     }
 
     let properties = chain
@@ -151,7 +145,7 @@ async fn forward(
     request: Request<upstream::RequestBody>,
     connection: &ConnectionProperties,
 ) -> Result<(), Aborted> {
-    let mut sending = pin!(listener.destination.send(request, Some(connection)));
+    let mut sending = pin!(listener.destination.send(request, connection, true));
     let sent = poll_fn(|context| {
         if let Some(answered) = exchange.answered() {
             return Poll::Ready(answered.map(|()| None));
@@ -210,6 +204,7 @@ async fn pass(
     method: &Method,
     body: Incoming,
     received: Received,
+    connection: &ConnectionProperties,
 ) -> Response<ResponseBody> {
     let ends = body.is_end_stream();
     message::send_request(&mut head, ends);
@@ -219,7 +214,7 @@ async fn pass(
         upstream::RequestBody::Passed(body)
     };
     let request = Request::from_parts(head, body);
-    match listener.destination.send(request, None).await {
+    match listener.destination.send(request, connection, false).await {
         Ok(Reply::Upstream(response)) => {
             let (mut head, body) = response.into_parts();
             message::receive_response(&mut head);

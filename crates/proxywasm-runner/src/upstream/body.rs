@@ -2,8 +2,10 @@
 
 use super::echo::EchoBody;
 use super::pool::Lease;
+use crate::cluster::{Counted, Replay};
 use crate::driver::FilteredRequestBody;
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::error::Error;
@@ -20,6 +22,8 @@ pub(crate) enum RequestBody {
     Passed(Incoming),
     /// What plugins let through.
     Filtered(FilteredRequestBody),
+    /// One of these that is kept to be sent again.
+    Replayed(Replay),
 }
 
 /// The body of a response from an upstream.
@@ -33,6 +37,11 @@ pub(crate) enum ResponseBody {
         Incoming,
         #[expect(dead_code, reason = "gives the connection back when dropped")] Lease,
     ),
+    /// From one of several servers, which is counted until then.
+    Counted(
+        Box<Self>,
+        #[expect(dead_code, reason = "counts until it is dropped")] Counted,
+    ),
 }
 
 /// A boxed error; only its text is used.
@@ -40,15 +49,33 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 type PolledFrame = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
+/// A second request like this one, if its body can be had twice.
+pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let mut copy = Request::new(request.body().again()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
 // === impl RequestBody ===
 
 impl RequestBody {
     /// The same body a second time, if it can be had twice.
-    pub(super) fn again(&self) -> Option<Self> {
+    pub(crate) fn again(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Full(data) => Some(Self::Full(data.clone())),
+            Self::Replayed(replay) => Some(Self::Replayed(replay.again())),
             Self::Passed(_) | Self::Filtered(_) => None,
+        }
+    }
+
+    /// Whether nothing of it is lost by now.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Self::Replayed(replay) => replay.is_whole(),
+            _ => true,
         }
     }
 }
@@ -68,6 +95,7 @@ impl Body for RequestBody {
             }
             Self::Passed(incoming) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
             Self::Filtered(filtered) => filtered.poll_frame(context),
+            Self::Replayed(replay) => replay.poll_frame(context),
         }
     }
 
@@ -77,6 +105,7 @@ impl Body for RequestBody {
             Self::Full(data) => data.is_empty(),
             Self::Passed(incoming) => incoming.is_end_stream(),
             Self::Filtered(filtered) => filtered.is_end_stream(),
+            Self::Replayed(replay) => replay.is_end_stream(),
         }
     }
 
@@ -86,6 +115,7 @@ impl Body for RequestBody {
             Self::Full(data) => SizeHint::with_exact(data.len() as u64),
             Self::Passed(incoming) => incoming.size_hint(),
             Self::Filtered(_) => SizeHint::default(),
+            Self::Replayed(replay) => replay.size_hint(),
         }
     }
 }
@@ -103,6 +133,7 @@ impl Body for ResponseBody {
             Self::Full(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
             Self::Echo(body) => Pin::new(body).poll_frame(context),
             Self::Pooled(incoming, _) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
+            Self::Counted(body, _) => Pin::new(&mut **body).poll_frame(context),
         }
     }
 
@@ -111,6 +142,7 @@ impl Body for ResponseBody {
             Self::Full(data) => data.is_empty(),
             Self::Echo(body) => body.is_end_stream(),
             Self::Pooled(incoming, _) => incoming.is_end_stream(),
+            Self::Counted(body, _) => body.is_end_stream(),
         }
     }
 
@@ -119,6 +151,7 @@ impl Body for ResponseBody {
             Self::Full(data) => SizeHint::with_exact(data.len() as u64),
             Self::Echo(body) => body.size_hint(),
             Self::Pooled(incoming, _) => incoming.size_hint(),
+            Self::Counted(body, _) => body.size_hint(),
         }
     }
 }

@@ -5,7 +5,7 @@ mod connect;
 mod echo;
 mod pool;
 
-pub(crate) use body::{BoxError, RequestBody, ResponseBody};
+pub(crate) use body::{BoxError, RequestBody, ResponseBody, copy};
 pub use connect::ConnectError;
 pub(crate) use connect::connect;
 
@@ -13,6 +13,7 @@ use crate::properties::ConnectionProperties;
 use http::{Request, Response, StatusCode};
 use pool::Pool;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
@@ -81,6 +82,12 @@ pub enum UpstreamError {
     /// No response head came in time.
     #[error("the upstream has not begun a response within {} ms", .0.as_millis())]
     Timeout(Duration),
+    /// As many requests as it may have are under way, and as many as may wait for them wait.
+    #[error("the upstream `{0}` has as many requests as its `limits` allow")]
+    Overloaded(String),
+    /// It has no server: none of its names could be resolved.
+    #[error("the upstream `{0}` has no endpoint; its names could not be resolved")]
+    NoEndpoint(String),
 }
 
 /// No response came to a request.
@@ -148,6 +155,14 @@ impl FromStr for UpstreamTarget {
 }
 
 impl HttpTarget {
+    /// The same at an address that its name has.
+    pub(crate) fn at(&self, address: IpAddr) -> Self {
+        Self {
+            host: address.to_string(),
+            ..self.clone()
+        }
+    }
+
     /// Its URL, without a path.
     pub(crate) fn origin(&self) -> String {
         UpstreamTarget::Http(self.clone()).to_string()
@@ -177,6 +192,7 @@ impl UpstreamError {
         match self {
             Self::Connect(ConnectError::Timeout { .. }) | Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect(_) | Self::Exchange(_) => StatusCode::BAD_GATEWAY,
+            Self::Overloaded(_) | Self::NoEndpoint(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -186,6 +202,8 @@ impl UpstreamError {
             Self::Connect(ConnectError::Timeout { .. }) => "the upstream could not be reached in time\n",
             Self::Timeout(_) => "the upstream did not respond in time\n",
             Self::Connect(_) | Self::Exchange(_) => "no response can be had from the upstream\n",
+            Self::Overloaded(_) => "the upstream has too many requests\n",
+            Self::NoEndpoint(_) => "the upstream has no server\n",
         }
     }
 }
@@ -206,10 +224,10 @@ impl Upstream {
         &self,
         request: Request<RequestBody>,
         client: Option<&ConnectionProperties>,
-    ) -> Result<Response<ResponseBody>, UpstreamError> {
+    ) -> Result<Response<ResponseBody>, Failed> {
         match self {
             Self::Echo => Ok(echo::respond(request).map(ResponseBody::Echo)),
-            Self::Http(pool) => pool.send(request, client).await.map_err(|failed| failed.error),
+            Self::Http(pool) => pool.send(request, client).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A connection serves one request at a time. It is leased with the request, given back when the response body is dropped, and
 //! taken again only if it is ready by then. Nothing here crosses a thread, so bodies need not either.
 
-use super::body::{RequestBody, ResponseBody};
+use super::body::{RequestBody, ResponseBody, copy};
 use super::connect::{ConnectError, connect};
 use super::{Failed, HttpTarget, UpstreamError};
 use crate::properties::ConnectionProperties;
@@ -95,11 +95,7 @@ impl Pool {
         request: Request<RequestBody>,
         client: Option<&ConnectionProperties>,
     ) -> Result<Response<ResponseBody>, Failed> {
-        let copy = request
-            .body()
-            .again()
-            .filter(|_| request.method().is_idempotent())
-            .map(|body| copy(&request, body));
+        let copy = request.method().is_idempotent().then(|| copy(&request)).flatten();
         if let Some(client) = client {
             client.set_upstream(Some(connection.address));
         }
@@ -114,7 +110,8 @@ impl Pool {
             Err(mut error) => {
                 let unsent = error.take_message();
                 let error = error.into_error();
-                let again = unsent.or_else(|| copy.filter(|_| is_closing(&error)));
+                let again =
+                    unsent.or_else(|| copy.filter(|copy| is_closing(&error) && copy.body().is_whole()));
                 Err(Failed {
                     error: UpstreamError::Exchange(error),
                     again,
@@ -158,15 +155,6 @@ impl Pool {
 fn is_closing(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     error.is_incomplete_message() || error.is_canceled() || source.is_some()
-}
-
-/// A second request like this one.
-fn copy(request: &Request<RequestBody>, body: RequestBody) -> Request<RequestBody> {
-    let mut copy = Request::new(body);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 // === impl Lease ===

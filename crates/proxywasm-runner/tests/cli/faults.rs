@@ -42,7 +42,7 @@ fn faulty_files_are_pointed_at() {
         (
             "listeners: []\nupstreams: [{ name: a, url: 'tcp://h:1' }]\n".into(),
             "2:29",
-            "plugins cannot call `tcp://h:1`",
+            "`tcp://h:1` is no HTTP server",
         ),
         (
             "listeners: [{ address: 127.0.0.1:0 }]\nupstreams: [{ name: a, url: 'http://h' }, { name: a, url: 'http://i' }]\n"

@@ -192,7 +192,7 @@ fn expression(pattern: &Spanned<String>) -> Compiled<ValueMatch> {
     regex(pattern).map(ValueMatch::Regex)
 }
 
-pub(super) fn header_name(name: &str, location: Location) -> Compiled<HeaderName> {
+pub(in crate::config) fn header_name(name: &str, location: Location) -> Compiled<HeaderName> {
     HeaderName::from_str(name).map_err(|_| (location, format!("`{name}` is no name of a header")))
 }
 

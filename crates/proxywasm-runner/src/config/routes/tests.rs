@@ -62,7 +62,10 @@ fn routes_are_checked() {
             Some(("unknown", "no upstream is called `unknown`")),
         ),
         ("[{ split: [] }]", Some(("[]", "a split needs an upstream"))),
-        ("[{ split: [{ upstream: echo, weight: 0 }] }]", Some(("0", ""))),
+        (
+            "[{ split: [{ upstream: echo, weight: 0 }] }]",
+            Some(("weight: 0", "")),
+        ),
         (
             "[{ match: { path: a }, upstream: echo }]",
             Some(("a }", "it has to begin with `/`")),

@@ -1,0 +1,171 @@
+//! Bodies that are kept while they are sent, to be sent again.
+
+use crate::upstream::{BoxError, RequestBody};
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use std::cell::RefCell;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use thiserror::Error;
+
+/// A body that can be sent several times, one after the other, as long as no more of it was sent than may be kept.
+pub(crate) struct Replay {
+    kept: Rc<RefCell<Kept>>,
+    /// Frames that this one has given.
+    given: usize,
+    /// Which one this is.
+    number: u64,
+}
+
+struct Kept {
+    source: RequestBody,
+    frames: Vec<Piece>,
+    /// What more may be kept.
+    room: usize,
+    /// More was sent than may be kept.
+    spent: bool,
+    ended: bool,
+    /// The one that was made last, which alone may read.
+    last: u64,
+}
+
+#[derive(Clone)]
+enum Piece {
+    Data(Bytes),
+    Trailers(Box<HeaderMap>),
+}
+
+/// The request is sent another time by now, or what went out cannot be sent again.
+#[derive(Debug, Error)]
+#[error("the body is not there any more")]
+struct Gone;
+
+// === impl Replay ===
+
+impl Replay {
+    /// Keeps so many bytes of a body that cannot be had twice by itself.
+    pub(crate) fn wrap(body: RequestBody, bytes: usize) -> RequestBody {
+        if body.again().is_some() {
+            return body;
+        }
+        RequestBody::Replayed(Self {
+            kept: Rc::new(RefCell::new(Kept {
+                source: body,
+                frames: Vec::new(),
+                room: bytes,
+                spent: false,
+                ended: false,
+                last: 0,
+            })),
+            given: 0,
+            number: 0,
+        })
+    }
+
+    /// The same body from its begin. This one can be read until the other one is.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            kept: Rc::clone(&self.kept),
+            given: 0,
+            number: self.number + 1,
+        }
+    }
+
+    /// Whether all of it can be had still.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.kept.borrow().spent
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut kept = self.kept.borrow_mut();
+        if self.number < kept.last || (kept.spent && self.given == 0 && self.number > 0) {
+            return Poll::Ready(Some(Err(Gone.into())));
+        }
+        kept.last = self.number;
+        if let Some(piece) = kept.frames.get(self.given) {
+            self.given += 1;
+            return Poll::Ready(Some(Ok(piece.clone().into())));
+        }
+        if kept.ended {
+            return Poll::Ready(None);
+        }
+        match std::task::ready!(Pin::new(&mut kept.source).poll_frame(context)) {
+            None => {
+                kept.ended = true;
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                // What broke off cannot be had again.
+                kept.spent = true;
+                Poll::Ready(Some(Err(error)))
+            }
+            Some(Ok(frame)) => {
+                kept.keep(&frame);
+                self.given += 1;
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        let kept = self.kept.borrow();
+        self.given >= kept.frames.len() && (kept.ended || kept.source.is_end_stream())
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        // Of the whole body, as long as none of it was read.
+        let kept = self.kept.borrow();
+        if kept.frames.is_empty() && !kept.spent {
+            kept.source.size_hint()
+        } else {
+            SizeHint::default()
+        }
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        if self.spent {
+            return;
+        }
+        let data = frame.data_ref();
+        match self.room.checked_sub(data.map_or(0, Bytes::len)) {
+            Some(room) => {
+                self.room = room;
+                self.frames.extend(data.cloned().map(Piece::Data));
+                let trailers = frame.trailers_ref().cloned();
+                self.frames
+                    .extend(trailers.map(|trailers| Piece::Trailers(Box::new(trailers))));
+            }
+            None => {
+                self.spent = true;
+                self.frames = Vec::new();
+            }
+        }
+    }
+}
+
+impl From<Piece> for Frame<Bytes> {
+    fn from(piece: Piece) -> Self {
+        match piece {
+            Piece::Data(data) => Self::data(data),
+            Piece::Trailers(trailers) => Self::trailers(*trailers),
+        }
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay")
+            .field("given", &self.given)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! Requests on their way to a server of an upstream, and again to another one.
+
+use super::admission::{Admitted, Retrying};
+use super::endpoint::{Busy, Endpoint};
+use super::{Cluster, Replay};
+use crate::properties::ConnectionProperties;
+use crate::upstream::{Failed, RequestBody, ResponseBody, UpstreamError, copy};
+use http::{Request, Response, StatusCode};
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What is counted while a response is read.
+pub(crate) struct Counted {
+    #[expect(dead_code, reason = "they count until dropped")]
+    guards: (Admitted, Busy, Option<Retrying>),
+}
+
+/// What came of one attempt.
+enum Attempt {
+    Response(Response<ResponseBody>),
+    Failed(Failed),
+    TimedOut(Duration),
+}
+
+/// How long is waited before a server is tried a second time; then twice as long, and so on.
+const FIRST_REST: Duration = Duration::from_millis(25);
+const LONGEST_REST: Duration = Duration::from_millis(250);
+
+// === impl Cluster ===
+
+impl Cluster {
+    /// Sends a request and waits for the head of a response. To drop the future is to cancel the request.
+    ///
+    /// With `tell`, its properties learn where it went.
+    pub(crate) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        source: Option<IpAddr>,
+        tell: Option<&ConnectionProperties>,
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
+        let settings = &self.shared.settings;
+        let retries = &settings.retries;
+        let admission = &self.shared.admission;
+        let admitted = admission
+            .admit()
+            .await
+            .map_err(|_| UpstreamError::Overloaded(settings.name.clone()))?;
+        let key = self.key(request.headers(), source);
+        let idempotent = request.method().is_idempotent();
+        // Responses and timeouts tell that a request was sent, so it takes a second one to send it again.
+        let copies = idempotent && (retries.per_try_timeout.is_some() || !retries.statuses.is_empty());
+        let mut request = if idempotent && retries.attempts > 0 {
+            request.map(|body| Replay::wrap(body, retries.body_bytes))
+        } else {
+            request
+        };
+        let mut tried: Vec<Rc<Endpoint>> = Vec::new();
+        let mut retrying = None;
+        let mut rest = FIRST_REST;
+        loop {
+            let Some(endpoint) = self.choose(key, &tried) else {
+                return Err(UpstreamError::NoEndpoint(settings.name.clone()));
+            };
+            if tried.iter().any(|other| Rc::ptr_eq(other, &endpoint)) {
+                // All were tried; one that restarts needs a moment.
+                tokio::time::sleep(rest).await;
+                rest = (rest * 2).min(LONGEST_REST);
+            }
+            let busy = endpoint.begin();
+            let more = (tried.len() as u64) < u64::from(retries.attempts);
+            let copy = (copies && more).then(|| copy(&request)).flatten();
+            let attempt = attempt(&endpoint, request, retries.per_try_timeout, tell).await;
+            self.report(&endpoint, attempt.is_success());
+            // Whether it may be sent again, and what then is.
+            let mut permit = |again: Option<Request<RequestBody>>| {
+                let again = again.filter(|again| more && again.body().is_whole())?;
+                if retrying.is_none() {
+                    retrying = Some(admission.retry(retries)?);
+                }
+                Some(again)
+            };
+            let again = match attempt {
+                Attempt::Response(response) => {
+                    let retried = retries.statuses.contains(&response.status());
+                    match Some(copy).filter(|_| retried).and_then(permit) {
+                        Some(again) => again,
+                        None => {
+                            let guards = (admitted, busy, retrying);
+                            return Ok(response
+                                .map(|body| ResponseBody::Counted(Box::new(body), Counted { guards })));
+                        }
+                    }
+                }
+                Attempt::Failed(Failed { error, again }) => permit(again).ok_or(error)?,
+                Attempt::TimedOut(limit) => permit(copy).ok_or(UpstreamError::Timeout(limit))?,
+            };
+            tracing::debug!(upstream = settings.name, endpoint = %endpoint.state, "a request is sent again");
+            request = again;
+            tried.push(endpoint);
+        }
+    }
+}
+
+async fn attempt(
+    endpoint: &Endpoint,
+    request: Request<RequestBody>,
+    limit: Option<Duration>,
+    tell: Option<&ConnectionProperties>,
+) -> Attempt {
+    let sending = endpoint.upstream.send(request, tell);
+    let sent = match limit {
+        None => sending.await,
+        Some(limit) => match tokio::time::timeout(limit, sending).await {
+            Ok(sent) => sent,
+            Err(_) => return Attempt::TimedOut(limit),
+        },
+    };
+    match sent {
+        Ok(response) => Attempt::Response(response),
+        Err(failed) => Attempt::Failed(failed),
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// Whether the server did its part.
+    fn is_success(&self) -> bool {
+        match self {
+            Self::Response(response) => !matches!(
+                response.status(),
+                StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+            ),
+            Self::Failed(_) | Self::TimedOut(_) => false,
+        }
+    }
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counted").finish_non_exhaustive()
+    }
+}

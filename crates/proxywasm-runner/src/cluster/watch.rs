@@ -1,0 +1,163 @@
+//! What is done for upstreams without a request: names are resolved again, and servers are asked whether they are well.
+
+use super::endpoint::EndpointState;
+use super::settings::{HealthCheck, HttpCheck};
+use super::shared::{Shared, is_name};
+use crate::shutdown::Shutdown;
+use crate::upstream::{HttpTarget, RequestBody, Upstream, connect};
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderValue, Request};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+/// How long names may take to be resolved before the runner serves without them.
+const FIRST_RESOLUTION: Duration = Duration::from_secs(5);
+
+/// Whether anything has to be done for an upstream.
+pub(crate) fn needs_watch(shared: &Shared) -> bool {
+    has_names(shared) || shared.settings.health_check.is_some()
+}
+
+/// Does what has to be done, until shutdown. Says by `ready` when all names were resolved for the first time.
+pub(crate) async fn watch_all(upstreams: Vec<Arc<Shared>>, ready: impl FnOnce(), mut shutdown: Shutdown) {
+    let mut tasks = JoinSet::new();
+    let mut first = JoinSet::new();
+    for shared in upstreams {
+        if has_names(&shared) {
+            let (resolved, is_resolved) = oneshot::channel();
+            let shared = Arc::clone(&shared);
+            tasks.spawn_local(async move {
+                let mut known = Vec::new();
+                resolve(&shared, &mut known).await;
+                let _ = resolved.send(());
+                keep_resolved(&shared, known).await;
+            });
+            first.spawn_local(is_resolved);
+        }
+        if let Some(check) = shared.settings.health_check.clone() {
+            tasks.spawn_local(async move { check_all(&shared, &Arc::new(check)).await });
+        }
+    }
+    let all = async { while first.join_next().await.is_some() {} };
+    if tokio::time::timeout(FIRST_RESOLUTION, all).await.is_err() {
+        tracing::warn!("not all names of upstreams could be resolved in time; the others are served");
+    }
+    ready();
+    shutdown.requested().await;
+}
+
+fn has_names(shared: &Shared) -> bool {
+    let mut endpoints = shared.settings.endpoints.iter();
+    endpoints.any(|endpoint| is_name(&endpoint.target))
+}
+
+/// Looks up the names of an upstream, for good. A name that cannot be resolved keeps the addresses that it had.
+async fn keep_resolved(shared: &Shared, mut known: Vec<Vec<HttpTarget>>) {
+    loop {
+        tokio::time::sleep(shared.settings.resolve_interval).await;
+        resolve(shared, &mut known).await;
+    }
+}
+
+/// Looks up the names of an upstream. What is known of its endpoints is in their order.
+async fn resolve(shared: &Shared, known: &mut Vec<Vec<HttpTarget>>) {
+    let endpoints = &shared.settings.endpoints;
+    known.resize_with(endpoints.len(), Vec::new);
+    for (endpoint, known) in endpoints.iter().zip(known.iter_mut()) {
+        if let Some(found) = addresses(shared, &endpoint.target).await {
+            *known = found;
+        }
+    }
+    let weights = endpoints.iter().map(|endpoint| endpoint.weight.get());
+    let targets = known.iter().zip(weights).flat_map(|(known, weight)| {
+        let targets = known.iter().cloned();
+        targets.map(move |target| (target, weight))
+    });
+    shared.set_endpoints(targets.collect());
+}
+
+/// The addresses of an endpoint; `None` if its name cannot be resolved.
+async fn addresses(shared: &Shared, target: &HttpTarget) -> Option<Vec<HttpTarget>> {
+    if !is_name(target) {
+        return Some(vec![target.clone()]);
+    }
+    match tokio::net::lookup_host((target.host.as_str(), target.port)).await {
+        Ok(addresses) => {
+            let addresses: BTreeSet<_> = addresses.map(|address| address.ip()).collect();
+            Some(addresses.into_iter().map(|address| target.at(address)).collect())
+        }
+        Err(error) => {
+            tracing::warn!(
+                upstream = shared.settings.name,
+                host = target.host,
+                %error,
+                "the name cannot be resolved"
+            );
+            None
+        }
+    }
+}
+
+/// Asks the servers of an upstream, again and again.
+async fn check_all(shared: &Shared, check: &Arc<HealthCheck>) {
+    let mut ticks = tokio::time::interval(check.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let mut checks = JoinSet::new();
+        for state in shared.endpoints().1 {
+            let check = Arc::clone(check);
+            checks.spawn_local(async move {
+                let success = is_well(&state, &check).await;
+                state.note_check(success, check.unhealthy_after, check.healthy_after);
+            });
+        }
+        while checks.join_next().await.is_some() {}
+    }
+}
+
+async fn is_well(state: &EndpointState, check: &HealthCheck) -> bool {
+    let Some(target) = &state.target else { return true };
+    let result = async {
+        match &check.http {
+            None => connect(&target.host, target.port, check.timeout)
+                .await
+                .map(|_| ())
+                .map_err(|error| error.to_string()),
+            Some(http) => ask(target, http).await,
+        }
+    };
+    let result = tokio::time::timeout(check.timeout, result).await;
+    let reason = match result {
+        Ok(Ok(())) => return true,
+        Ok(Err(reason)) => reason,
+        Err(_) => format!("no answer within {} ms", check.timeout.as_millis()),
+    };
+    tracing::debug!(endpoint = %state, reason, "a health check failed");
+    false
+}
+
+async fn ask(target: &HttpTarget, check: &HttpCheck) -> Result<(), String> {
+    let host = check
+        .host
+        .clone()
+        .unwrap_or_else(|| target.origin().trim_start_matches("http://").to_owned());
+    let request = Request::get(check.path.as_str())
+        .header(HOST, host)
+        .header(USER_AGENT, HeaderValue::from_static("proxywasm-health-check"))
+        .body(RequestBody::Empty)
+        .map_err(|error| error.to_string())?;
+    let response = Upstream::new(Some(target))
+        .send(request, None)
+        .await
+        .map_err(|failed| failed.error.to_string())?;
+    if response.status().is_success() {
+        Ok(())
+    } else {
+        Err(format!("it answered with status {}", response.status().as_u16()))
+    }
+}

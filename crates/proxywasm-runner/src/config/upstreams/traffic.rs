@@ -1,0 +1,80 @@
+//! How much goes to an upstream, and what of it again, in the configuration file.
+
+use crate::cluster::{Retries, UpstreamLimits};
+use crate::config::routes::Compiled;
+use crate::config::units::{Period, Size};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use std::num::NonZeroUsize;
+
+/// `limits` of an upstream, for all workers together.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsEntry {
+    /// Requests that may be under way; others wait. Over HTTP/1.1 each has a connection of its own. Default: no limit.
+    requests: Option<NonZeroUsize>,
+    /// Requests that may wait; others are answered with 503. Default: `1024`.
+    pending: Option<usize>,
+}
+
+/// `retries` of an upstream. A request is sent again if no connection could be made, or, where its method is idempotent and all of its
+/// body is still there, if the connection broke before a response.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RetriesEntry {
+    /// How many times a request may be sent again. Default: `2`.
+    attempts: Option<u32>,
+    /// Statuses of responses for which idempotent requests are sent again, too. Default: none.
+    statuses: Vec<Spanned<u16>>,
+    /// How long the head of a response may take before an idempotent request is sent again. Default: as long as it takes.
+    per_try_timeout: Option<Period>,
+    /// How many requests may be under way that were sent again, in percent of all that are under way. Default: `20`.
+    budget_percent: Option<u32>,
+    /// As many may be in any case. Default: `3`.
+    budget_min: Option<u32>,
+    /// How much of a body is kept to be sent again. Default: `64 KiB`.
+    body: Option<Size>,
+}
+
+const DEFAULT_PENDING: usize = 1024;
+
+// === impl LimitsEntry ===
+
+impl LimitsEntry {
+    pub(super) fn settings(&self) -> UpstreamLimits {
+        UpstreamLimits {
+            requests: self.requests.map(NonZeroUsize::get),
+            pending: self.pending.unwrap_or(DEFAULT_PENDING),
+        }
+    }
+}
+
+// === impl RetriesEntry ===
+
+impl RetriesEntry {
+    pub(super) fn compile(&self) -> Compiled<Retries> {
+        let default = Retries::default();
+        let statuses = self.statuses.iter().map(|entry| {
+            let status = StatusCode::from_u16(entry.value).ok();
+            let status = status
+                .filter(StatusCode::is_server_error)
+                .filter(|_| entry.value < 600);
+            status.ok_or_else(|| {
+                let message = format!(
+                    "the status {} is no failure of a server: write 500 to 599",
+                    entry.value
+                );
+                (entry.referenced, message)
+            })
+        });
+        Ok(Retries {
+            attempts: self.attempts.unwrap_or(default.attempts),
+            statuses: statuses.collect::<Result<_, _>>()?,
+            per_try_timeout: self.per_try_timeout.map(|period| period.0),
+            budget_percent: self.budget_percent.unwrap_or(default.budget_percent),
+            budget_min: self.budget_min.unwrap_or(default.budget_min),
+            body_bytes: self.body.map_or(default.body_bytes, |size| size.0),
+        })
+    }
+}
