@@ -141,10 +141,7 @@ impl Host {
 
     /// Something came back for an HTTP callout. What comes for one that was cancelled, or whose plugin has gone, is dropped.
     pub fn http_call_event(&mut self, id: CalloutId, event: CallEvent) {
-        if matches!(
-            event,
-            CallEvent::Trailers(_) | CallEvent::End | CallEvent::Failed(_)
-        ) {
+        if event.is_last() {
             self.callouts.end(id);
         }
         let Some(state) = self.callout_state(id) else {
@@ -223,10 +220,10 @@ impl Host {
                 continue;
             };
             let timeout = open.time.map_or(Duration::ZERO, |(timeout, _)| timeout);
-            let reason = format!("no answer within {} ms", timeout.as_millis());
             match open.kind {
-                CalloutKind::Http => self.http_call_event(id, CallEvent::Failed(reason)),
+                CalloutKind::Http => self.http_call_event(id, CallEvent::TimedOut(timeout)),
                 CalloutKind::GrpcCall | CalloutKind::GrpcStream => {
+                    let reason = format!("no answer within {} ms", timeout.as_millis());
                     let failure = wasi_grpc::Event::failure(code::DEADLINE_EXCEEDED, reason);
                     self.grpc_event(id, failure);
                 }

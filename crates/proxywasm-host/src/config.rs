@@ -7,7 +7,8 @@ use wasi_bytestream::Phase as BytestreamPhase;
 use wasi_common::{Direction, Limits, LogLevel, Permissions};
 use wasi_http::{Part, Phase};
 
-pub use proxywasm_legacy::HeadersPause;
+pub use proxywasm_legacy::{HeadersPause, RepeatedHeaders};
+pub use wasi_common::policy::CalloutFailure;
 
 /// A plugin: what it is called, what it gets and what it may do.
 #[derive(Debug, Clone)]
@@ -43,6 +44,10 @@ pub struct PluginConfig {
     pub instances: InstanceStrategy,
     /// What a pause in the headers callback means, for the older ABIs.
     pub headers_pause: HeadersPause,
+    /// What a header that comes several times is when it is asked for by name, for the older ABIs.
+    pub repeated_headers: RepeatedHeaders,
+    /// How it is told that an HTTP callout has failed.
+    pub callout_failure: CalloutFailure,
     /// The lowest level of its log messages that is written.
     pub log_level: LogLevel,
 }
@@ -60,6 +65,8 @@ pub struct Resources {
     pub start_time: Duration,
     /// How long a callout of its plugins may take that they give no time. 30 seconds.
     pub callout_time: Duration,
+    /// How long a plugin may put off the end of a stream, or its own. 30 seconds.
+    pub end_time: Duration,
 }
 
 /// What happens to the streams of an instance that trapped, ran out of time or was stopped. It happens to each once; a fresh
@@ -111,6 +118,8 @@ impl PluginConfig {
             failure: FailurePolicy::default(),
             instances: InstanceStrategy::default(),
             headers_pause: HeadersPause::default(),
+            repeated_headers: RepeatedHeaders::default(),
+            callout_failure: CalloutFailure::default(),
             log_level: LogLevel::Info,
         }
     }
@@ -124,6 +133,7 @@ impl Default for Resources {
             callback_time: Duration::from_millis(200),
             start_time: Duration::from_secs(10),
             callout_time: Duration::from_secs(30),
+            end_time: Duration::from_secs(30),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{LoadError, StartError};
 use crate::plugin::Plugin;
 use crate::services::Services;
 use crate::state::State;
-use proxywasm_legacy::{AbiVersion, Legacy};
+use proxywasm_legacy::{AbiVersion, Legacy, PluginOptions};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,7 @@ pub(crate) struct Instance {
     roots: FxHashMap<u64, Root>,
     callback_time: Duration,
     callout_time: Duration,
+    end_time: Duration,
     failure: FailurePolicy,
 }
 
@@ -119,6 +120,7 @@ impl Instance {
             roots: FxHashMap::default(),
             callback_time,
             callout_time: config.resources.callout_time,
+            end_time: config.resources.end_time,
             failure: config.failure,
         })
     }
@@ -137,10 +139,11 @@ impl Instance {
             .common
             .contexts
             .add_plugin(Arc::clone(settings));
-        self.store
-            .data_mut()
-            .legacy
-            .set_headers_pause(plugin_id, plugin.config().headers_pause);
+        let options = PluginOptions {
+            headers_pause: plugin.config().headers_pause,
+            repeated_headers: plugin.config().repeated_headers,
+        };
+        self.store.data_mut().legacy.set_options(plugin_id, options);
         if let Some(scope) = &plugin.config().metric_scope {
             let metrics = &mut self.store.data_mut().metrics;
             metrics.set_scope(plugin_id, scope.as_str());
@@ -230,6 +233,11 @@ impl Instance {
     /// How long a callout may take whose plugin did not say; the same for all its plugins.
     pub(crate) fn callout_time(&self) -> Duration {
         self.callout_time
+    }
+
+    /// How long its plugins may put off the end of a stream, or their own; the same for all of them.
+    pub(crate) fn end_time(&self) -> Duration {
+        self.end_time
     }
 
     /// What happens to its streams when it fails; the same for all its plugins.

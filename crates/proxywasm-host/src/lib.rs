@@ -81,7 +81,10 @@ mod vm;
 
 pub use callouts::{CalloutId, Command};
 pub use code::{Abi, COMPONENT_MARKER, PluginCode};
-pub use config::{FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig, Resources};
+pub use config::{
+    CalloutFailure, FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig, RepeatedHeaders,
+    Resources,
+};
 pub use custom::CustomCallbackError;
 pub use engine::{Engine, EngineSettings};
 pub use error::{EngineError, LoadError, StartError};

@@ -84,9 +84,12 @@ impl Plugin {
             vm_configuration: config.vm_configuration.clone(),
             limits: config.limits,
             permissions: config.permissions.clone(),
-            policy: match code.abi() {
-                Abi::Component => AbiPolicy::COMPONENT,
-                Abi::Legacy(_) => AbiPolicy::LEGACY,
+            policy: AbiPolicy {
+                callout_failure: config.callout_failure,
+                ..match code.abi() {
+                    Abi::Component => AbiPolicy::COMPONENT,
+                    Abi::Legacy(_) => AbiPolicy::LEGACY,
+                }
             },
         });
         let environment =
@@ -214,13 +217,15 @@ fn vm_key(code: &PluginCode, config: &PluginConfig) -> [u8; 32] {
         }
     }
     let rest = format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         config.limits,
         config.permissions,
         config.resources,
         config.failure,
         config.instances,
         config.headers_pause,
+        config.repeated_headers,
+        config.callout_failure,
         config.log_level
     );
     field(rest.as_bytes());

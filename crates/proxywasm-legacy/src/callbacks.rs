@@ -82,6 +82,9 @@ impl Callbacks {
             None => callback(&mut store, instance, "malloc")?.ok_or(LoadError::NoAllocator)?,
         };
         store.as_context_mut().data_mut().legacy().legacy.allocator = Some(allocator);
+        // No host calls it, though SDKs export it; its type is looked at like that of every other.
+        let _never_called: Optional<(u32, u32), u32> =
+            callback(&mut store, instance, "proxy_validate_configuration")?;
         Ok(Self {
             on_context_create: callback(&mut store, instance, ON_CONTEXT_CREATE)?,
             on_vm_start: callback(&mut store, instance, ON_VM_START)?,

@@ -20,7 +20,9 @@
 //! - Nothing is handed over as address 0 and length 0.
 //! - The allocator runs within a hostcall: meanwhile the guest may write to the log and call WASI, and every other hostcall answers
 //!   10. The same holds until [`initialize`] has returned.
-//! - `proxy_get_header_map_value` gives the first of several values. A plugin that must see all reads all pairs.
+//! - `proxy_get_header_map_value` gives the first of several values, unless [`RepeatedHeaders`] says otherwise. A plugin that must see all
+//!   reads all pairs.
+//! - `host` is another name of `:authority` in the headers of a request, to read and to write.
 //!
 //! # Example
 //!
@@ -174,4 +176,4 @@ pub use hostcalls::{AbortError, add_to_linker, link_overloads};
 pub use start::initialize;
 pub use status::{Status, translate};
 pub use version::{AbiVersion, AbsentHeader, Differences};
-pub use view::{HeadersPause, Legacy, LegacyParts, LegacyView};
+pub use view::{HeadersPause, Legacy, LegacyParts, LegacyView, PluginOptions, RepeatedHeaders};

@@ -84,7 +84,7 @@ impl<T: LegacyView + 'static> HttpCallbacks<T> for Callbacks {
             return Ok(Ok(Action::Forward));
         }
         let parts = store.data_mut().legacy();
-        let pause = parts.legacy.headers_pause(parts.common.scope.plugin_id);
+        let pause = parts.legacy.options(parts.common.scope.plugin_id).headers_pause;
         Ok(Ok(actions::headers(number, end_of_stream, pause)))
     }
 

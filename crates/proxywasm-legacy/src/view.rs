@@ -2,6 +2,7 @@
 
 use crate::status::Status;
 use crate::version::AbiVersion;
+use std::collections::BTreeSet;
 use wasi_bytestream::Bytestream;
 use wasi_common::{Common, CommonView};
 use wasi_context::Lifecycle;
@@ -62,10 +63,21 @@ pub struct Legacy {
     pub(crate) scratch: Vec<u8>,
     /// The callout whose callback is running. Plugins of these ABIs name none when they read its answer.
     pub(crate) callout: Option<u32>,
+    /// Hostcalls whose refusal was told.
+    pub(crate) told: BTreeSet<&'static str>,
     /// Plugins that differ from the default.
-    headers_pause: Vec<(u32, HeadersPause)>,
+    options: Vec<(u32, PluginOptions)>,
     /// The timers of plugins that tick: plugin and timer.
     ticks: Vec<(u32, u32)>,
+}
+
+/// What an embedder can choose for each plugin of the older ABIs, because hosts of these ABIs differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PluginOptions {
+    /// What a pause in a headers callback means.
+    pub headers_pause: HeadersPause,
+    /// What `proxy_get_header_map_value` gives of a header that comes several times.
+    pub repeated_headers: RepeatedHeaders,
 }
 
 /// What a pause in a headers callback means. Hosts of these ABIs differ, and plugins are written for one or the other.
@@ -77,6 +89,17 @@ pub enum HeadersPause {
     /// Only the headers are held; the body is delivered, and the headers go on with it: what the text of ABI 0.2.1 says, and
     /// Envoy does with `allow_on_headers_stop_iteration`.
     HoldHeaders,
+}
+
+/// What `proxy_get_header_map_value` gives of a header that comes several times. `proxy_get_header_map_pairs` gives each in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RepeatedHeaders {
+    /// The first value, as other hosts do. What a plugin decides by it, a sender can lead astray with a second one.
+    #[default]
+    First,
+    /// All values, with a comma between them, RFC 9110 section 5.3; those of `cookie` with a semicolon. Of `set-cookie`, whose values
+    /// cannot be joined, the first.
+    Joined,
 }
 
 /// What the guest is doing, which decides what it may call.
@@ -101,7 +124,8 @@ impl Legacy {
             allocator: None,
             scratch: Vec::new(),
             callout: None,
-            headers_pause: Vec::new(),
+            told: BTreeSet::new(),
+            options: Vec::new(),
             ticks: Vec::new(),
         }
     }
@@ -111,23 +135,23 @@ impl Legacy {
         self.version
     }
 
-    /// Says what a pause in a headers callback of a plugin means. One instance may hold several plugins.
-    pub fn set_headers_pause(&mut self, plugin_id: u32, pause: HeadersPause) {
-        self.headers_pause.retain(|(id, _)| *id != plugin_id);
-        if pause != HeadersPause::default() {
-            self.headers_pause.push((plugin_id, pause));
+    /// Sets the options of a plugin. One instance may hold several plugins.
+    pub fn set_options(&mut self, plugin_id: u32, options: PluginOptions) {
+        self.options.retain(|(id, _)| *id != plugin_id);
+        if options != PluginOptions::default() {
+            self.options.push((plugin_id, options));
         }
     }
 
-    /// What a pause in a headers callback of a plugin means.
-    pub fn headers_pause(&self, plugin_id: u32) -> HeadersPause {
-        let own = self.headers_pause.iter().find(|(id, _)| *id == plugin_id);
-        own.map_or_else(HeadersPause::default, |(_, pause)| *pause)
+    /// The options of a plugin.
+    pub fn options(&self, plugin_id: u32) -> PluginOptions {
+        let own = self.options.iter().find(|(id, _)| *id == plugin_id);
+        own.map_or_else(PluginOptions::default, |(_, options)| *options)
     }
 
     /// Forgets a plugin that has gone.
     pub fn remove_plugin(&mut self, plugin_id: u32) {
-        self.headers_pause.retain(|(id, _)| *id != plugin_id);
+        self.options.retain(|(id, _)| *id != plugin_id);
         self.ticks.retain(|(id, _)| *id != plugin_id);
     }
 

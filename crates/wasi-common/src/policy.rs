@@ -21,6 +21,8 @@ pub struct AbiPolicy {
     pub counter_set: CounterSet,
     /// Which queues a plugin can name by id.
     pub queue_ids: QueueIds,
+    /// How a plugin is told that an HTTP callout has failed.
+    pub callout_failure: CalloutFailure,
 }
 
 /// How a call that has nothing to act on is answered.
@@ -59,6 +61,17 @@ pub enum QueueIds {
     Process,
 }
 
+/// How a plugin is told that an HTTP callout has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CalloutFailure {
+    /// Its callback gets no headers, and it can ask for the reason: what the text of ABI 0.2.1 says.
+    #[default]
+    NoHeaders,
+    /// Its callback gets an answer that the host made, as if by the upstream: 504 where the time was over, else 503. So does Envoy, and
+    /// plugins that were written for it may look at nothing but the status. An answer that breaks off is told as by the other one.
+    Answer,
+}
+
 /// What setting a counter does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CounterSet {
@@ -81,6 +94,7 @@ impl AbiPolicy {
         visits_own_response: false,
         counter_set: CounterSet::Refuse,
         queue_ids: QueueIds::Opened,
+        callout_failure: CalloutFailure::NoHeaders,
     };
 
     /// ABI 0.1.0, 0.2.0 and 0.2.1.
@@ -93,6 +107,7 @@ impl AbiPolicy {
         visits_own_response: true,
         counter_set: CounterSet::Add,
         queue_ids: QueueIds::Process,
+        callout_failure: CalloutFailure::NoHeaders,
     };
 }
 

@@ -254,6 +254,25 @@ impl Stream {
         self.filters.get_mut(filter)?.lanes.get_mut(direction as usize)
     }
 
+    /// Takes the right to change anything, and lets every filter read the headers and trailers that there are: the stream ends. A
+    /// filter that a message did not come to can still tell of it then.
+    pub fn end(&mut self) {
+        for direction in [Direction::Request, Direction::Response] {
+            let present = [Piece::Headers, Piece::Trailers]
+                .map(|piece| (piece, self.map(direction, piece).is_present()));
+            for filter in 0..self.filters.len() {
+                let Some(lane) = self.lane(filter, direction) else {
+                    continue;
+                };
+                lane.flow = Flow::Open;
+                lane.seal();
+                for (piece, _) in present.iter().filter(|(_, present)| *present) {
+                    *lane.map_access(*piece) = Access::Read;
+                }
+            }
+        }
+    }
+
     /// Whether the connection that a direction comes from is closed. Only byte streams know.
     pub fn closed(&mut self, direction: Direction) -> &mut bool {
         let [request, response] = &mut self.closed;

@@ -1,14 +1,15 @@
 //! The end of streams and of plugins, also where a plugin puts it off.
 
 use crate::host::{Deferred, DeferredEnd, Host, StreamId};
+use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::stream::{LaneState, StreamState};
 use std::time::{Duration, Instant};
 use wasi_common::stream::Reply;
 use wasi_common::{CallScope, ContextType, StreamKey, StreamTable};
 
-/// How long a plugin may put off the end of a stream or its own.
-const GRACE: Duration = Duration::from_secs(30);
+/// The longest that an end is put off, whatever the configuration says.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Ends that can be put off at once; where there are more, the oldest is not waited for.
 const MAX_DEFERRED: usize = 1024;
 
@@ -31,17 +32,11 @@ impl Host {
         let keeps_data = stream.context_type() == ContextType::Bytestream;
         if let Some(slots) = self.streams.get_mut(key) {
             slots.reply = Reply::Closed;
-            slots
-                .filters
-                .iter_mut()
-                .flat_map(|filter| &mut filter.lanes)
-                .for_each(|lane| {
-                    lane.flow = Default::default();
-                    if !keeps_data {
-                        lane.body.clear();
-                    }
-                    lane.seal();
-                });
+            slots.end();
+            if !keeps_data {
+                let lanes = slots.filters.iter_mut().flat_map(|filter| &mut filter.lanes);
+                lanes.for_each(|lane| lane.body.clear());
+            }
         }
         if keeps_data {
             self.tell_of_all_ends(key);
@@ -74,10 +69,7 @@ impl Host {
             .map(|deferred| (deferred.vm, deferred.generation, deferred.what))
             .collect();
         for (vm, generation, what) in late {
-            tracing::warn!(
-                "a plugin put its end off for more than {} s and is not waited for",
-                GRACE.as_secs()
-            );
+            tracing::warn!("a plugin put an end off for longer than it may and is not waited for");
             self.end_deferred(vm, generation, what);
         }
         self.run();
@@ -86,7 +78,8 @@ impl Host {
         self.fire_timers(now);
     }
 
-    /// Lets a plugin end: no stream of it may be open. It may put that off for 30 seconds.
+    /// Lets a plugin end: no stream of it may be open. It may put that off, for as long as its
+    /// resources say.
     pub fn shut_down(&mut self, plugin: &Plugin) {
         self.release_backgrounds(|kept| kept.id() == plugin.id());
         let Some(vm) = self.vm_by_key.get(&plugin.vm_key()).copied() else {
@@ -155,11 +148,15 @@ impl Host {
             tracing::warn!("plugins put off more than {MAX_DEFERRED} ends; the oldest is not waited for");
             self.end_deferred(vm, generation, what);
         }
+        let instance = self.vms.get(vm).and_then(|slot| slot.instance.as_ref());
+        let time = instance.map_or(Duration::ZERO, Instance::end_time);
+        let now = Instant::now();
         self.deferred.push_back(Deferred {
             vm,
             generation,
             what,
-            until: Instant::now() + GRACE,
+            // A time beyond what the clock can tell is as good as the longest that makes sense.
+            until: now.checked_add(time).unwrap_or(now + LONGEST),
         });
     }
 

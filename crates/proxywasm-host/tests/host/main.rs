@@ -23,3 +23,4 @@ mod responses;
 mod review;
 mod stores;
 mod timers;
+mod versions;

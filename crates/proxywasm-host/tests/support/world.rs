@@ -170,10 +170,7 @@ impl World {
             "callfail" => CallEvent::Failed("the upstream is away".to_owned()),
             other => panic!("no event is called {other}"),
         };
-        if matches!(
-            event,
-            CallEvent::Trailers(_) | CallEvent::End | CallEvent::Failed(_)
-        ) {
+        if event.is_last() {
             self.http_calls.pop_front();
         }
         self.host.http_call_event(id, event);

@@ -1,6 +1,6 @@
 //! Bodies and configurations.
 
-use super::{outcome, owner_of_buffer, refused};
+use super::{changed, owner_of_buffer, refused};
 use crate::callbacks::ON_CONFIGURE;
 use crate::hostcall::Hostcall;
 use crate::memory::{Delivery, Outcome, Return, Span, deliver, enter, write_u32};
@@ -97,19 +97,18 @@ pub(super) fn set<T: LegacyView + 'static>(
     size: u32,
     content: Span,
 ) -> Outcome {
-    let (memory, parts) = enter(&mut caller)?;
+    let (memory, mut parts) = enter(&mut caller)?;
     let content = content.bytes(memory)?;
-    let Buffer::Core(buffer) = numbers::buffer(buffer)? else {
-        return outcome(
-            parts.common,
-            Hostcall::SetBufferBytes,
-            Err(Core::InvalidOperation),
-        );
+    let buffer = numbers::buffer(buffer)?;
+    let spliced = match buffer {
+        Buffer::VmConfiguration => Err(Core::InvalidOperation),
+        Buffer::Core(buffer) => {
+            let content = Bytes::copy_from_slice(content);
+            let owner = owner_of_buffer(&parts, buffer);
+            parts.common.splice_buffer(owner, buffer, start, size, content)
+        }
     };
-    let content = Bytes::copy_from_slice(content);
-    let owner = owner_of_buffer(&parts, buffer);
-    let spliced = parts.common.splice_buffer(owner, buffer, start, size, content);
-    outcome(parts.common, Hostcall::SetBufferBytes, spliced)
+    changed(&mut parts, Hostcall::SetBufferBytes, &buffer, spliced)
 }
 
 /// Configurations can be read at any time; several plugins read them when they first need them.

@@ -1,6 +1,6 @@
 //! HTTP calls of plugins.
 
-use super::{malformed, outcome};
+use super::{authority, malformed, outcome};
 use crate::hostcall::Hostcall;
 use crate::memory::{Outcome, Span, enter, write_u32};
 use crate::status::Status;
@@ -35,9 +35,11 @@ pub(super) fn dispatch<T: LegacyView + 'static>(mut caller: Caller<'_, T>, reque
         unpack(block, Layout::NulTerminated)
             .map_err(|error| malformed(parts.common, Hostcall::HttpCall, error))
     };
+    let mut headers = pairs(headers)?;
+    authority::name_all(&mut headers);
     let call = CallRequest {
         upstream: Bytes::copy_from_slice(upstream),
-        headers: pairs(headers)?.into_iter().collect(),
+        headers: headers.into_iter().collect(),
         body: Bytes::copy_from_slice(body),
         trailers: pairs(trailers)?.into_iter().collect(),
         timeout: (request.timeout > 0).then(|| Duration::from_millis(request.timeout.into())),

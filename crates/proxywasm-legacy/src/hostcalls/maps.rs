@@ -1,15 +1,15 @@
 //! Header and trailer maps.
 
-use super::{malformed, outcome, owner_of_map, refused};
+use super::{authority, changed, malformed, outcome, owner_of_map, refused};
 use crate::hostcall::Hostcall;
 use crate::memory::{Delivery, Outcome, Return, Span, deliver_scratch, enter, write_u32};
 use crate::numbers;
 use crate::status::Status;
 use crate::version::AbsentHeader;
-use crate::view::LegacyView;
-use wasi_common::MapChange;
+use crate::view::{LegacyView, RepeatedHeaders};
 use wasi_common::core::{ALL_PSEUDO, ALL_REGULAR};
 use wasi_common::packed::{Layout, pack, packed_len, unpack};
+use wasi_common::{ByteMap, MapChange, MapType};
 use wasmtime::Caller;
 
 /// The bytes of all keys and values.
@@ -53,21 +53,24 @@ pub(super) fn set_pairs<T: LegacyView + 'static>(
     map: u32,
     block: Span,
 ) -> Outcome {
-    let (memory, parts) = enter(&mut caller)?;
+    let (memory, mut parts) = enter(&mut caller)?;
     let block = block.bytes(memory)?;
     let map = numbers::map(map)?;
-    let add = unpack(block, Layout::NulTerminated)
+    let mut add = unpack(block, Layout::NulTerminated)
         .map_err(|error| malformed(parts.common, Hostcall::SetHeaderMapPairs, error))?;
+    if map == MapType::HttpRequestHeaders {
+        authority::name_all(&mut add);
+    }
     let change = MapChange {
         remove: &[ALL_REGULAR, ALL_PSEUDO],
         add: &add,
     };
     let owner = owner_of_map(&parts, map);
-    let changed = parts.common.change_map(owner, map, change);
-    outcome(parts.common, Hostcall::SetHeaderMapPairs, changed)
+    let result = parts.common.change_map(owner, map, change);
+    changed(&mut parts, Hostcall::SetHeaderMapPairs, &map, result)
 }
 
-/// The first value of a key. Plugins that must not miss one of several values read all pairs.
+/// The value of a key; of several the first, or all, as the plugin's options say.
 pub(super) fn value<T: LegacyView + 'static>(
     mut caller: Caller<'_, T>,
     map: u32,
@@ -76,19 +79,18 @@ pub(super) fn value<T: LegacyView + 'static>(
 ) -> Delivery {
     let (memory, parts) = enter(&mut caller)?;
     place.check(memory)?;
-    let key = key.bytes(memory)?;
     let map = numbers::map(map)?;
+    let key = known_as(map, key.bytes(memory)?);
     let owner = owner_of_map(&parts, map);
+    let repeated = parts
+        .legacy
+        .options(parts.common.scope.plugin_id)
+        .repeated_headers;
     let scratch = &mut parts.legacy.scratch;
     scratch.clear();
     let absent = match parts.common.map(owner, map) {
-        Ok(map) => match map.get(key) {
-            Some(value) => {
-                scratch.extend_from_slice(value);
-                None
-            }
-            None => Some(Status::NotFound),
-        },
+        Ok(map) if read_value(map, key, repeated, scratch) => None,
+        Ok(_) => Some(Status::NotFound),
         Err(status) => Some(refused(parts.common, Hostcall::GetHeaderMapValue, status)),
     };
     if let Some(status) = absent {
@@ -141,18 +143,47 @@ fn change<T: LegacyView + 'static>(
     value: Option<Span>,
     remove: bool,
 ) -> Outcome {
-    let (memory, parts) = enter(&mut caller)?;
+    let (memory, mut parts) = enter(&mut caller)?;
     let key = key.bytes(memory)?;
-    let pair = match value {
-        Some(value) => Some((key, value.bytes(memory)?)),
+    let value = match value {
+        Some(value) => Some(value.bytes(memory)?),
         None => None,
     };
     let map = numbers::map(map)?;
+    let key = known_as(map, key);
+    let pair = value.map(|value| (key, value));
     let change = MapChange {
         remove: if remove { std::slice::from_ref(&key) } else { &[] },
         add: pair.as_slice(),
     };
     let owner = owner_of_map(&parts, map);
-    let changed = parts.common.change_map(owner, map, change);
-    outcome(parts.common, hostcall, changed)
+    let result = parts.common.change_map(owner, map, change);
+    changed(&mut parts, hostcall, &map, result)
+}
+
+/// The name by which a map has a header.
+#[inline]
+fn known_as(map: MapType, key: &[u8]) -> &[u8] {
+    match map {
+        MapType::HttpRequestHeaders => authority::name(key),
+        _ => key,
+    }
+}
+
+/// Appends the value of a key, and says whether there is one.
+fn read_value(map: &ByteMap, key: &[u8], repeated: RepeatedHeaders, out: &mut Vec<u8>) -> bool {
+    let mut values = map.get_all(key);
+    let Some(first) = values.next() else { return false };
+    out.extend_from_slice(first);
+    let separator: &[u8] = match repeated {
+        RepeatedHeaders::Joined if key.eq_ignore_ascii_case(b"set-cookie") => return true,
+        RepeatedHeaders::Joined if key.eq_ignore_ascii_case(b"cookie") => b"; ",
+        RepeatedHeaders::Joined => b", ",
+        RepeatedHeaders::First => return true,
+    };
+    for value in values {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(value);
+    }
+    true
 }

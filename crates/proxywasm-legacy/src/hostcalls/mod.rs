@@ -1,5 +1,6 @@
 //! The hostcalls: decode, add the effective context, call the core, encode.
 
+mod authority;
 mod buffers;
 mod functions;
 mod grpc;
@@ -23,6 +24,7 @@ use crate::hostcall::{Hostcall, MODULE};
 use crate::memory::{Outcome, Return, Span, delivered, number};
 use crate::status::{Status, translate};
 use crate::view::{LegacyParts, LegacyView};
+use std::fmt::Debug;
 use wasi_common::packed::PackedError;
 use wasi_common::{BufferType, Common, MapType, Status as Core};
 use wasmtime::{Caller, Linker};
@@ -363,4 +365,31 @@ fn outcome(common: &Common, hostcall: Hostcall, result: Result<(), Core>) -> Out
             status => Err(status),
         },
     }
+}
+
+/// As [`outcome`], for a change of `what`. A plugin may not survive the status, so that the first refusal by each hostcall is not left
+/// to the debug log.
+fn changed(
+    parts: &mut LegacyParts<'_>,
+    hostcall: Hostcall,
+    what: &dyn Debug,
+    result: Result<(), Core>,
+) -> Outcome {
+    let outcome = outcome(parts.common, hostcall, result);
+    if let Err(answer) = outcome
+        && parts.legacy.told.insert(hostcall.name())
+    {
+        let settings = parts.common.current_settings();
+        tracing::warn!(
+            plugin = settings.map_or("", |settings| settings.name.as_str()),
+            context = parts.common.scope.context_id,
+            callback = parts.common.scope.callback,
+            hostcall = hostcall.name(),
+            ?what,
+            reason = ?result,
+            ?answer,
+            "a plugin tried to change what it cannot change, or not now"
+        );
+    }
+    outcome
 }

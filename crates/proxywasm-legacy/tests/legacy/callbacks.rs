@@ -1,7 +1,7 @@
 //! Callbacks: which are called, with what, and what their results become.
 
 use crate::support::{Guest, State, passing_on};
-use proxywasm_legacy::{Callbacks, HeadersPause};
+use proxywasm_legacy::{Callbacks, HeadersPause, PluginOptions};
 use wasi_common::{Action, ContextType, Direction, LogLevel};
 use wasi_context::{ConfigurationSizes, LifecycleCallbacks};
 use wasi_http::{HttpCallbacks, Part, Phase, Returned};
@@ -235,8 +235,12 @@ fn end_of_stream_and_what_a_pause_in_headers_means() {
         (plugin_id + 77, HeadersPause::HoldHeaders, [Pause, Pause]),
     ];
     for (of, pause, actions) in table {
-        guest.store.data_mut().legacy.set_headers_pause(of, pause);
-        assert_eq!(guest.store.data().legacy.headers_pause(of), pause);
+        let options = PluginOptions {
+            headers_pause: pause,
+            ..PluginOptions::default()
+        };
+        guest.store.data_mut().legacy.set_options(of, options);
+        assert_eq!(guest.store.data().legacy.options(of), options);
         for (end_of_stream, action) in [false, true].into_iter().zip(actions) {
             assert_eq!(
                 phase(&mut guest, headers, end_of_stream),
@@ -247,8 +251,8 @@ fn end_of_stream_and_what_a_pause_in_headers_means() {
     }
     assert!(logged(&guest).contains(&"on_request_headers251".to_owned()));
     guest.store.data_mut().legacy.remove_plugin(plugin_id + 77);
-    let forgotten = guest.store.data().legacy.headers_pause(plugin_id + 77);
-    assert_eq!(forgotten, HeadersPause::StopAll);
+    let forgotten = guest.store.data().legacy.options(plugin_id + 77);
+    assert_eq!(forgotten, PluginOptions::default());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::support::{Guest, RETURN, passing_on, settings};
 use bytes::Bytes;
 use std::time::Duration;
 use wasi_common::CallScope;
+use wasi_common::policy::CalloutFailure;
 use wasi_http::{CallEffect, CallEvent, CallPart, CallRequest, Effect, HttpCallCallbacks};
 use wasmtime::AsContextMut;
 
@@ -53,7 +54,8 @@ fn sent(guest: &mut Guest) -> Vec<(u32, CallRequest)> {
 
 #[test]
 fn refusals() {
-    let with_host: Pairs = &[(":method", "GET"), (":path", "/"), ("host", "a")];
+    let with_host: Pairs = &[(":method", "GET"), (":path", "/"), ("Host", "a")];
+    let without: Pairs = &[(":method", "GET"), (":path", "/"), ("x-host", "a")];
     let table: &[(&str, Pairs, &[u8], u32, u32)] = &[
         ("x", HEAD, b"", 0, OK),
         ("x", HEAD, &[0; 4], 1, OK),
@@ -63,7 +65,8 @@ fn refusals() {
         ("", HEAD, b"", 0, BAD_ARGUMENT),
         ("nobody", HEAD, b"", 0, BAD_ARGUMENT),
         ("x", &[], b"", 0, BAD_ARGUMENT),
-        ("x", with_host, b"", 0, BAD_ARGUMENT),
+        ("x", with_host, b"", 0, OK),
+        ("x", without, b"", 0, BAD_ARGUMENT),
         ("x", HEAD, b"\x01", 0, BAD_ARGUMENT),
         ("x", HEAD, &map(&[("t", "\r\n")]), 0, BAD_ARGUMENT),
     ];
@@ -126,13 +129,17 @@ fn what_is_sent() {
 
 /// A guest whose callback makes another context the effective one, if it is told one, and leaves the statuses and what it read.
 fn reading() -> Guest {
+    reading_with(CalloutFailure::NoHeaders)
+}
+
+fn reading_with(failure: CalloutFailure) -> Guest {
     let read = |at: u32, hostcall: &str, arguments: &str| {
         let (address, len) = (at + 4, at + 8);
         format!(
             "(i32.store (i32.const {at}) (call ${hostcall} {arguments} (i32.const {address}) (i32.const {len})))"
         )
     };
-    Guest::from_wat(&passing_on(&format!(
+    let wat = passing_on(&format!(
         r#"(global $other (export "other") (mut i32) (i32.const 0))
         (global $arguments (export "arguments") (mut i32) (i32.const 0))
         (func (export "proxy_on_http_call_response") (param $ctx i32) (param i32 i32 i32 i32)
@@ -161,7 +168,10 @@ fn reading() -> Guest {
             &format!("(i32.const {CALL_BODY}) (i32.const 0) (i32.const 99)")
         ),
         read(560, "proxy_get_status", "(i32.const 580)"),
-    )))
+    ));
+    let mut settings = settings("test");
+    settings.policy.callout_failure = failure;
+    Guest::new(&wat::parse_str(wat).unwrap(), settings)
 }
 
 /// What the callback left at a place: the status, and what was handed over.
@@ -245,6 +255,49 @@ fn what_the_callback_reads() {
                 "answers are not written to"
             );
         }
+    }
+}
+
+/// Where failures are told as Envoy tells them, there is always an answer, until one has begun.
+#[test]
+fn failures_as_answers() {
+    let head = CallEvent::Headers([(":status", "200")].into_iter().collect());
+    let failed = CallEvent::Failed("refused".to_owned());
+    let late = CallEvent::TimedOut(Duration::from_millis(20));
+    let no_connection = "upstream connect error or disconnect/reset before headers. reset reason: refused";
+    // The events; the status, the body, and what `proxy_get_status` tells.
+    let table: [(Vec<CallEvent>, &str, &str, (u32, &str)); 4] = [
+        (vec![failed.clone()], "503", no_connection, (0, "")),
+        (vec![late.clone()], "504", "upstream request timeout", (0, "")),
+        (vec![head.clone(), failed], "", "", (11, "refused")),
+        (vec![head, late], "", "", (11, "no answer within 20 ms")),
+    ];
+    for (events, status, text, (code, message)) in table {
+        let mut guest = reading_with(CalloutFailure::Answer);
+        guest.set_global("other", 0);
+        answer(&mut guest, events.clone());
+        let length = text.len().to_string();
+        let mut headers = Vec::new();
+        if !status.is_empty() {
+            headers = map(&[
+                (":status", status),
+                ("content-length", &length),
+                ("content-type", "text/plain"),
+            ]);
+        }
+        assert_eq!(left(&mut guest, 500), (OK, headers), "{events:?}");
+        let found = if text.is_empty() { NOT_FOUND } else { OK };
+        assert_eq!(
+            left(&mut guest, 540),
+            (found, text.as_bytes().to_vec()),
+            "{events:?}"
+        );
+        assert_eq!(
+            left(&mut guest, 560),
+            (OK, message.as_bytes().to_vec()),
+            "{events:?}"
+        );
+        assert_eq!(guest.number(580), code, "{events:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Header and trailer maps.
 
 use crate::support::{Guest, REQUEST_HEADERS, REQUEST_TRAILERS, RESPONSE_HEADERS, RETURN, passing_on, text};
+use proxywasm_legacy::{PluginOptions, RepeatedHeaders};
 use wasi_common::packed::{Layout, pack, unpack};
 use wasi_common::stream::Piece;
 use wasi_common::{Access, Direction};
@@ -305,5 +306,110 @@ fn set_pairs() {
             .map(|(k, v)| (k.to_string(), v.to_string()))
             .collect();
         assert_eq!(guest.request_headers(), after, "{block:?}");
+    }
+}
+
+/// `host` is the authority, in the headers of a request and nowhere else.
+#[test]
+fn the_older_name_of_the_authority() {
+    let mut guest = Guest::from_wat(&passing_on(""));
+    let start = [(":authority", "a"), (":path", "/"), ("x", "1")];
+    guest.put(Direction::Request, Piece::Headers, &start);
+    guest.put(Direction::Response, Piece::Headers, &[("host", "r")]);
+    assert_eq!(value(&mut guest, REQUEST_HEADERS, "Host"), (OK, b"a".to_vec()));
+    assert_eq!(value(&mut guest, RESPONSE_HEADERS, "host"), (OK, b"r".to_vec()));
+    assert_eq!(
+        value(&mut guest, RESPONSE_HEADERS, ":authority"),
+        (NOT_FOUND, vec![])
+    );
+
+    let (host, other) = (guest.give("host"), guest.give("b"));
+    let pair = [REQUEST_HEADERS, host[0], host[1], other[0], other[1]];
+    let table: [(&str, &[u32], &[(&str, &str)]); 4] = [
+        (
+            "proxy_replace_header_map_value",
+            &pair,
+            &[(":path", "/"), (":authority", "b"), ("x", "1")],
+        ),
+        // No request can have two, so that the host refuses to send this one.
+        (
+            "proxy_add_header_map_value",
+            &pair,
+            &[
+                (":authority", "a"),
+                (":path", "/"),
+                (":authority", "b"),
+                ("x", "1"),
+            ],
+        ),
+        (
+            "proxy_remove_header_map_value",
+            &pair[..3],
+            &[(":path", "/"), ("x", "1")],
+        ),
+        ("proxy_get_header_map_size", &[REQUEST_HEADERS, 16], &start),
+    ];
+    for (hostcall, arguments, expected) in table {
+        guest.put(Direction::Request, Piece::Headers, &start);
+        assert_eq!(guest.call(hostcall, arguments), OK, "{hostcall}");
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .collect();
+        assert_eq!(guest.request_headers(), expected, "{hostcall}");
+    }
+
+    let block = guest.give(packed(&[("Host", "c"), (":path", "/")]));
+    assert_eq!(
+        guest.call(
+            "proxy_set_header_map_pairs",
+            &[REQUEST_HEADERS, block[0], block[1]]
+        ),
+        OK
+    );
+    let expected = [(":authority", "c"), (":path", "/")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(guest.request_headers(), expected);
+}
+
+#[test]
+fn headers_that_come_several_times() {
+    let pairs = [
+        ("x", "1"),
+        ("once", "a"),
+        ("X", ""),
+        ("cookie", "c=1"),
+        ("x", "2, 3"),
+        ("cookie", "d=2"),
+        ("set-cookie", "e=1"),
+        ("set-cookie", "f=2"),
+    ];
+    let table = [
+        ("x", "1", "1, , 2, 3"),
+        ("once", "a", "a"),
+        ("Cookie", "c=1", "c=1; d=2"),
+        ("set-cookie", "e=1", "e=1"),
+    ];
+    let mut guest = Guest::from_wat(&passing_on(""));
+    guest.put(Direction::Request, Piece::Headers, &pairs);
+    for repeated_headers in [RepeatedHeaders::First, RepeatedHeaders::Joined] {
+        let options = PluginOptions {
+            repeated_headers,
+            ..PluginOptions::default()
+        };
+        let plugin_id = guest.plugin_id;
+        guest.store.data_mut().legacy.set_options(plugin_id, options);
+        for (key, first, joined) in table {
+            let expected = match repeated_headers {
+                RepeatedHeaders::First => first,
+                RepeatedHeaders::Joined => joined,
+            };
+            let got = value(&mut guest, REQUEST_HEADERS, key);
+            assert_eq!(
+                got,
+                (OK, expected.as_bytes().to_vec()),
+                "{key} {repeated_headers:?}"
+            );
+        }
+        assert_eq!(value(&mut guest, REQUEST_HEADERS, "none").0, NOT_FOUND);
     }
 }

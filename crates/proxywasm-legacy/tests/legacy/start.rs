@@ -27,6 +27,10 @@ fn modules_that_are_refused() {
             "proxy_on_log",
         ),
         (
+            format!(r#"{memory} {malloc} (func (export "proxy_validate_configuration") (param i32))"#),
+            "proxy_validate_configuration",
+        ),
+        (
             format!(r#"{memory} {malloc} (global (export "proxy_on_done") i32 (i32.const 0))"#),
             "proxy_on_done",
         ),

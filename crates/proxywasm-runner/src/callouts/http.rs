@@ -15,10 +15,7 @@ pub(super) async fn run(ticket: Ticket, mut exchange: Exchange, destination: Des
             CallEvent::Headers(_) => destination.report(true),
             _ => {}
         }
-        let last = matches!(
-            event,
-            CallEvent::Trailers(_) | CallEvent::End | CallEvent::Failed(_)
-        );
+        let last = event.is_last();
         ticket.with(|worker| worker.http_call_event(ticket.id, event));
         if last {
             return;

@@ -5,8 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use proxywasm_host::{
-    Allowed, BytestreamPhase, Direction, FailurePolicy, HeadersPause, InstanceStrategy, Limits, LogLevel,
-    MapLimits, Part, Permissions, Phase, PhaseSet, PluginConfig, Resources,
+    Allowed, BytestreamPhase, CalloutFailure, Direction, FailurePolicy, HeadersPause, InstanceStrategy,
+    Limits, LogLevel, MapLimits, Part, Permissions, Phase, PhaseSet, PluginConfig, RepeatedHeaders,
+    Resources,
 };
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -63,6 +64,13 @@ pub(super) struct PluginEntry {
     /// What a pause in a headers callback stops, for ABI 0.2.1 and older. Default: `stop_all`.
     #[serde(default)]
     headers_pause: HeadersPauseEntry,
+    /// What a header that comes several times is when it is asked for by name, for ABI 0.2.1 and older. Default: `first`.
+    #[serde(default)]
+    repeated_headers: RepeatedHeadersEntry,
+    /// Whether the failure of an HTTP call is told as a response with the status 503, or 504 where the time was over, as Envoy does;
+    /// otherwise as a call without headers. Default: `false`.
+    #[serde(default)]
+    synthesize_callout_errors: bool,
     /// Bounds on what it can use, and make the host hold.
     #[serde(default)]
     limits: LimitsEntry,
@@ -151,6 +159,17 @@ enum HeadersPauseEntry {
     HoldHeaders,
 }
 
+/// What a header that comes several times is when it is asked for by name.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RepeatedHeadersEntry {
+    /// Its first value, as in other hosts.
+    #[default]
+    First,
+    /// All its values, with commas between them.
+    Joined,
+}
+
 /// Bounds on what a plugin can use, and make the host hold.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,6 +208,8 @@ struct DeadlinesEntry {
     start: Option<Period>,
     /// A whole call that it makes and gives no time. Default: `30s`.
     callout: Option<Period>,
+    /// For which it may put off the end of a stream, or its own. Default: `30s`.
+    end: Option<Period>,
 }
 
 // === impl PluginEntry ===
@@ -223,6 +244,12 @@ impl PluginEntry {
             failure: self.failure.into(),
             instances: self.instances.into(),
             headers_pause: self.headers_pause.into(),
+            repeated_headers: self.repeated_headers.into(),
+            callout_failure: if self.synthesize_callout_errors {
+                CalloutFailure::Answer
+            } else {
+                CalloutFailure::NoHeaders
+            },
             log_level: self.log_level.into(),
             ..PluginConfig::new(&self.name.value)
         })
@@ -259,6 +286,7 @@ impl PluginEntry {
                 .deadlines
                 .callout
                 .map_or(default.callout_time, |period| period.0),
+            end_time: self.deadlines.end.map_or(default.end_time, |period| period.0),
         }
     }
 }
@@ -317,6 +345,7 @@ same_names!(LevelEntry => LogLevel { Trace, Debug, Info, Warn, Error, Critical }
 same_names!(FailureEntry => FailurePolicy { Closed, Open, Reload });
 same_names!(InstancesEntry => InstanceStrategy { Shared, FreshPerStream });
 same_names!(HeadersPauseEntry => HeadersPause { StopAll, HoldHeaders });
+same_names!(RepeatedHeadersEntry => RepeatedHeaders { First, Joined });
 
 impl From<PhaseEntry> for PhaseSet {
     fn from(entry: PhaseEntry) -> Self {

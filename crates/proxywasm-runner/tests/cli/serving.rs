@@ -63,13 +63,15 @@ plugins:
     environment: { KEY: value }
     failure: reload
     limits: { held_body: 64 KiB, memory: 16 MiB, headers: 100 }
-    deadlines: { callback: 50ms, start: 1s }
+    deadlines: { callback: 50ms, start: 1s, end: 2s }
   - name: second
     file: plugin.wasm
     configuration_base64: AAECAw==
     instances: fresh_per_stream
     failure: open
     headers_pause: hold_headers
+    repeated_headers: joined
+    synthesize_callout_errors: true
     log_level: debug
     allowed_hostcalls: [proxy_log]
 ",

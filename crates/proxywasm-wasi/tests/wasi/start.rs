@@ -19,6 +19,7 @@ const MAIN: &str =
     r#"(func (export "main") (param i32 i32) (result i32) (call $note (i32.const 2)) (i32.const 0))"#;
 const MAIN_VOID: &str =
     r#"(func (export "__main_void") (result i32) (call $note (i32.const 3)) (i32.const 0))"#;
+const OTHER_MAIN: &str = r#"(func (export "main") (param i64) (call $note (i32.const 5)))"#;
 const START: &str = r#"(func (export "_start") (call $note (i32.const 4)))"#;
 
 #[test]
@@ -32,6 +33,8 @@ fn entry_points() {
         (vec![START], 4),
         (vec![START, MAIN], 4),
         (vec![MAIN], 0),
+        (vec![INITIALIZE, OTHER_MAIN], 1),
+        (vec![INITIALIZE, OTHER_MAIN, MAIN_VOID], 13),
     ];
     for (exports, order) in table {
         let mut guest = Guest::new(&noting(&exports.concat())).unwrap();
@@ -47,7 +50,7 @@ fn entry_points_that_fail() {
         r#"(func (export "_initialize") unreachable)"#,
         r#"(func (export "_initialize") (param i32))"#,
         r#"(func (export "_start") (result i32) (i32.const 0))"#,
-        r#"(func (export "_initialize")) (func (export "main"))"#,
+        r#"(func (export "_initialize")) (func (export "main") (param i32 i32) (result i32) unreachable)"#,
     ];
     for exports in table {
         let mut guest = Guest::new(&noting(exports)).unwrap();

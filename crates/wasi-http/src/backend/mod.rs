@@ -24,6 +24,7 @@
 //!         CallEvent::Body(data) => println!("{} bytes", data.len()),
 //!         CallEvent::Trailers(_) | CallEvent::End => println!("complete"),
 //!         CallEvent::Failed(reason) => println!("failed: {reason}"),
+//!         CallEvent::TimedOut(_) => println!("told by who keeps the time"),
 //!     }
 //! }
 //! # Ok(())

@@ -1,6 +1,8 @@
 //! The answer to one callout: what has come of it, what its plugin was told, and what is to be told next.
 
 use bytes::Bytes;
+use std::time::Duration;
+use wasi_common::policy::CalloutFailure;
 use wasi_common::{Buffer, ByteMap, Callout, CalloutFlow, CalloutStatus, Limits, MapLimits, Status};
 
 /// What comes back for a callout, in this order: a head, pieces of the body, then trailers or the end. A failure can take the place
@@ -17,6 +19,8 @@ pub enum CallEvent {
     End,
     /// There is no answer, or it broke off; with the reason, for the plugin.
     Failed(String),
+    /// The answer, or the rest of it, has not come within the time that the callout has.
+    TimedOut(Duration),
 }
 
 /// What a callback tells.
@@ -68,15 +72,20 @@ pub(super) struct Call {
     pub(super) told_end: bool,
     map_limits: MapLimits,
     body_limit: usize,
+    failure: CalloutFailure,
 }
 
 /// The reason for an answer that does not begin with a head.
 const NO_HEAD: &str = "the answer has no head";
+/// What Envoy answers for an upstream that it cannot reach, before the reason.
+const NO_CONNECTION: &str = "upstream connect error or disconnect/reset before headers. reset reason: ";
+/// What Envoy answers for an upstream that is late.
+const LATE: &str = "upstream request timeout";
 
 // === impl Call ===
 
 impl Call {
-    pub(super) fn new(plugin_id: u32, streams: bool, limits: Limits) -> Self {
+    pub(super) fn new(plugin_id: u32, streams: bool, limits: Limits, failure: CalloutFailure) -> Self {
         Self {
             plugin_id,
             streams,
@@ -90,6 +99,7 @@ impl Call {
             told_end: false,
             map_limits: limits.map,
             body_limit: limits.callout_bytes,
+            failure,
         }
     }
 
@@ -118,9 +128,30 @@ impl Call {
                 self.complete();
             }
             CallEvent::End => self.complete(),
+            CallEvent::Failed(reason) if self.makes_answer() => {
+                self.answer_for_failure(b"503", &format!("{NO_CONNECTION}{reason}"))
+            }
+            CallEvent::TimedOut(_) if self.makes_answer() => self.answer_for_failure(b"504", LATE),
             CallEvent::Failed(reason) => self.fail(reason),
+            CallEvent::TimedOut(time) => self.fail(format!("no answer within {} ms", time.as_millis())),
         }
         Ok(())
+    }
+
+    /// Whether a failure is told as an answer.
+    fn makes_answer(&self) -> bool {
+        self.failure == CalloutFailure::Answer && !self.has_head
+    }
+
+    /// Answers in the place of the upstream.
+    fn answer_for_failure(&mut self, status: &[u8], body: &str) {
+        let mut headers = ByteMap::new();
+        headers.append(b":status", status);
+        headers.append(b"content-length", body.len().to_string().as_bytes());
+        headers.append(b"content-type", b"text/plain");
+        (self.has_head, self.headers) = (true, Some(headers));
+        self.body.push(Bytes::copy_from_slice(body.as_bytes()));
+        self.complete();
     }
 
     fn check(&self, map: &ByteMap, what: &str) -> Result<(), String> {
@@ -221,6 +252,18 @@ impl Call {
     }
 }
 
+// === impl CallEvent ===
+
+impl CallEvent {
+    /// Whether nothing follows.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Self::Headers(_) | Self::Body(_) => false,
+            Self::Trailers(_) | Self::End | Self::Failed(_) | Self::TimedOut(_) => true,
+        }
+    }
+}
+
 // === impl CallPart ===
 
 impl CallPart {
@@ -237,4 +280,59 @@ impl CallPart {
 
 fn size(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How failures are told, with and without answers in their place.
+    #[test]
+    fn failures() {
+        use CalloutFailure::{Answer, NoHeaders};
+        let head = || CallEvent::Headers([(":status", "200")].into_iter().collect());
+        let broken = || CallEvent::Failed("refused".to_owned());
+        let late = || CallEvent::TimedOut(Duration::from_millis(20));
+        let table: [(CalloutFailure, Vec<CallEvent>, &str, &str); 8] = [
+            (NoHeaders, vec![broken()], "", "refused"),
+            (NoHeaders, vec![late()], "", "no answer within 20 ms"),
+            (NoHeaders, vec![head(), broken()], "", "refused"),
+            (NoHeaders, vec![head(), late()], "", "no answer within 20 ms"),
+            (Answer, vec![broken()], "503", ""),
+            (Answer, vec![late()], "504", ""),
+            (Answer, vec![head(), broken()], "", "refused"),
+            (Answer, vec![head(), late()], "", "no answer within 20 ms"),
+        ];
+        for (failure, events, status, reason) in table {
+            let mut call = Call::new(1, false, Limits::default(), failure);
+            let text = format!("{failure:?} {events:?}");
+            for event in events {
+                assert!(!event.is_last() || call.end.is_none(), "{text}");
+                call.receive(event).unwrap();
+            }
+            let end = call.end.clone().unwrap();
+            let (code, size) = match reason {
+                "" => (Status::Ok, call.body.len()),
+                _ => (Status::Unavailable, 0),
+            };
+            assert_eq!(
+                (end.code, &end.message[..]),
+                (code as u32, reason.as_bytes()),
+                "{text}"
+            );
+            let status_of = |call: &Call| call.headers.as_ref()?.get(b":status").map(<[u8]>::to_vec);
+            assert_eq!(status_of(&call).unwrap_or_default(), status.as_bytes(), "{text}");
+            let length = call
+                .headers
+                .as_ref()
+                .and_then(|headers| headers.get(b"content-length"));
+            assert_eq!(length.is_some(), size > 0, "{text}");
+            let expected = CallPart::Response {
+                num_headers: if size > 0 { 3 } else { 0 },
+                body_size: size as u32,
+                num_trailers: 0,
+            };
+            assert_eq!(call.next(), Some(expected), "{text}");
+        }
+    }
 }

@@ -84,7 +84,7 @@ impl Calls {
     pub fn dispatch(&mut self, common: &mut Common, mut request: CallRequest) -> Result<u32, Status> {
         let plugin_id = common.scope.plugin_id;
         let settings = common.current_settings().ok_or(Status::InvalidOperation)?;
-        let limits = settings.limits;
+        let (limits, failure) = (settings.limits, settings.policy.callout_failure);
         request.accept(limits)?;
         if !self.upstreams.has(&request.upstream) {
             return Err(Status::NotFound);
@@ -95,7 +95,7 @@ impl Calls {
         let callout_id = common
             .callouts
             .open(plugin_id, limits.callouts, CalloutKind::Http)?;
-        let call = Call::new(plugin_id, self.streams_answers, limits);
+        let call = Call::new(plugin_id, self.streams_answers, limits, failure);
         self.calls.insert(callout_id, call);
         let request = Box::new(request);
         self.effects.push(CallEffect::Send { callout_id, request });

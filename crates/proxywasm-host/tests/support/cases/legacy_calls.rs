@@ -1,6 +1,7 @@
 //! ABI 0.2.1: HTTP and gRPC calls, and TCP streams.
 
-use super::{Row, case};
+use super::{Case, Row, case};
+use proxywasm_host::CalloutFailure;
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = |function, cases| Row {
@@ -46,6 +47,23 @@ pub(crate) fn rows() -> Vec<Row> {
                     proxy_get_header_map_value 7 't' &at &size -> ok
                     expect_at $at '3'",
             )],
+        ),
+        row(
+            "proxy_on_http_call_response",
+            vec![
+                failure(
+                    "drive rqh callfail",
+                    "check arg2 0\ncheck arg3 0\nproxy_get_status &code &at &size -> ok\ncheck $code 11",
+                ),
+                failure(
+                    "drive rqh tick",
+                    "check arg2 0\ncheck arg3 0\nproxy_get_status &code &at &size -> ok\ncheck $code 11",
+                ),
+                failure("drive rqh callfail", ANSWERED.replace("STATUS", "503"))
+                    .with(|setup| setup.config.callout_failure = CalloutFailure::Answer),
+                failure("drive rqh tick", ANSWERED.replace("STATUS", "504"))
+                    .with(|setup| setup.config.callout_failure = CalloutFailure::Answer),
+            ],
         ),
         row(
             "proxy_grpc_call",
@@ -202,3 +220,23 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// `:method` GET, `:path` /, `:authority` a, in the form of the older ABIs.
 const HEADERS: &str = "'\\03\\00\\00\\00\\07\\00\\00\\00\\03\\00\\00\\00\\05\\00\\00\\00\\01\\00\\00\\00\\0a\\00\\00\\00\\01\\00\\00\\00:method\\00GET\\00:path\\00/\\00:authority\\00a\\00'";
+
+/// A call that fails, and what its callback finds.
+fn failure(drive: &str, found: impl AsRef<str>) -> Case {
+    case(format!(
+        "{drive}
+        proxy_http_call 'service' {HEADERS} none none 1000 &c -> ok
+        @proxy_on_http_call_response
+            {}",
+        found.as_ref()
+    ))
+}
+
+/// What a callback finds of a failure that is told as an answer.
+const ANSWERED: &str = "check arg2 3
+    proxy_get_header_map_value 6 ':status' &at &size -> ok
+    expect_at $at 'STATUS'
+    proxy_get_buffer_bytes 4 0 8 &at &size -> ok
+    expect_at $at 'upstream'
+    proxy_get_status &code &at &size -> ok
+    check $code 0";
