@@ -1,9 +1,14 @@
 //! What a plugin is made of, and whether this host runs it.
 
+mod origin;
+mod reader;
+
+pub use origin::{Conclusion, Origin, Producer};
+
 use proxywasm_host::Engine;
+use reader::Reader;
 use serde::Serialize;
 use std::fmt;
-use wasmparser::{CompositeInnerType, ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef};
 
 /// What there is to know of a plugin without running it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -12,6 +17,8 @@ pub struct Inspection {
     pub bytes: usize,
     /// The ABI it is run by; `None` if the host refuses it.
     pub abi: Option<String>,
+    /// What it was made with, as far as it can be told.
+    pub origin: Origin,
     /// Everything that is in the way of running it.
     pub refused: Vec<String>,
     /// What it has that comes to nothing here.
@@ -24,6 +31,12 @@ pub struct Inspection {
     pub imports: Vec<Import>,
     /// The functions that it exports, markers aside.
     pub exports: Vec<Export>,
+    /// What it exports that is no function, its memory aside.
+    #[serde(skip)]
+    other_exports: Vec<String>,
+    /// Whether the engine starts it when it is instantiated.
+    #[serde(skip)]
+    starts_itself: bool,
 }
 
 /// A memory.
@@ -57,8 +70,6 @@ pub struct Export {
     pub ty: String,
 }
 
-const MARKER: &str = "proxy_abi_version_";
-
 // === impl Inspection ===
 
 impl Inspection {
@@ -67,20 +78,19 @@ impl Inspection {
         let mut inspection = Self {
             bytes: code.len(),
             abi: None,
+            origin: Origin::default(),
             refused: Vec::new(),
             notes: Vec::new(),
             markers: Vec::new(),
             memories: Vec::new(),
             imports: Vec::new(),
             exports: Vec::new(),
+            other_exports: Vec::new(),
+            starts_itself: false,
         };
         // Where the code is damaged, what comes before is told, and the host says what is wrong.
-        let _ = Reader {
-            inspection: &mut inspection,
-            types: Vec::new(),
-            functions: Vec::new(),
-        }
-        .read(code);
+        let _ = Reader::new(&mut inspection).read(code);
+        inspection.conclude_origin();
         inspection.abi = engine.load(code).ok().map(|code| code.abi().to_string());
         inspection.refused = engine.refusals(code);
         inspection.notes = inspection.notes();
@@ -107,6 +117,7 @@ impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let abi = self.abi.as_deref().unwrap_or("none that this host runs");
         writeln!(f, "abi:      {abi}")?;
+        write!(f, "{}", self.origin)?;
         writeln!(f, "size:     {} bytes", self.bytes)?;
         writeln!(
             f,
@@ -155,125 +166,4 @@ impl fmt::Display for Inspection {
 
 fn kibibytes(bytes: u64) -> String {
     format!("{} KiB", bytes / 1024)
-}
-
-struct Reader<'a> {
-    inspection: &'a mut Inspection,
-    types: Vec<Option<FuncType>>,
-    /// The type of each function, imported ones first.
-    functions: Vec<u32>,
-}
-
-// === impl Reader ===
-
-impl Reader<'_> {
-    fn read(mut self, code: &[u8]) -> wasmparser::Result<()> {
-        for payload in Parser::new(0).parse_all(code) {
-            match payload? {
-                Payload::TypeSection(types) => {
-                    for group in types {
-                        for ty in group?.into_types() {
-                            self.types.push(match ty.composite_type.inner {
-                                CompositeInnerType::Func(function) => Some(function),
-                                _ => None,
-                            });
-                        }
-                    }
-                }
-                Payload::ImportSection(imports) => {
-                    for import in imports.into_imports() {
-                        let import = import?;
-                        let ty = self.import(import.ty);
-                        let (module, name) = (import.module.to_owned(), import.name.to_owned());
-                        self.inspection.imports.push(Import { module, name, ty });
-                    }
-                }
-                Payload::FunctionSection(functions) => {
-                    for function in functions {
-                        self.functions.push(function?);
-                    }
-                }
-                Payload::MemorySection(memories) => {
-                    for memory in memories {
-                        self.inspection.memories.push(Memory::from(memory?));
-                    }
-                }
-                Payload::ExportSection(exports) => {
-                    for export in exports {
-                        let export = export?;
-                        if export.kind == ExternalKind::Func {
-                            self.export(export.name, export.index);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn import(&mut self, ty: TypeRef) -> String {
-        match ty {
-            TypeRef::Func(index) | TypeRef::FuncExact(index) => {
-                self.functions.push(index);
-                self.type_text(index)
-            }
-            TypeRef::Memory(memory) => {
-                self.inspection.memories.push(Memory::from(memory));
-                "(memory)".to_owned()
-            }
-            TypeRef::Table(_) => "(table)".to_owned(),
-            TypeRef::Global(_) => "(global)".to_owned(),
-            TypeRef::Tag(_) => "(tag)".to_owned(),
-        }
-    }
-
-    fn export(&mut self, name: &str, index: u32) {
-        if name.starts_with(MARKER) {
-            self.inspection.markers.push(name.to_owned());
-            return;
-        }
-        let ty = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.functions.get(index).copied());
-        let ty = ty.map_or_else(String::new, |ty| self.type_text(ty));
-        self.inspection.exports.push(Export {
-            name: name.to_owned(),
-            ty,
-        });
-    }
-
-    fn type_text(&self, index: u32) -> String {
-        let ty = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.types.get(index)?.as_ref());
-        let Some(ty) = ty else { return "(func)".to_owned() };
-        let list = |name: &str, types: &[wasmparser::ValType]| {
-            let types: String = types.iter().map(|ty| format!(" {ty}")).collect();
-            if types.is_empty() {
-                types
-            } else {
-                format!(" ({name}{types})")
-            }
-        };
-        format!(
-            "(func{}{})",
-            list("param", ty.params()),
-            list("result", ty.results())
-        )
-    }
-}
-
-// === impl Memory ===
-
-impl From<MemoryType> for Memory {
-    fn from(memory: MemoryType) -> Self {
-        let page = 1u64
-            .checked_shl(memory.page_size_log2.unwrap_or(16))
-            .unwrap_or(1 << 16);
-        Self {
-            initial_bytes: memory.initial.saturating_mul(page),
-            maximum_bytes: memory.maximum.map(|pages| pages.saturating_mul(page)),
-        }
-    }
 }

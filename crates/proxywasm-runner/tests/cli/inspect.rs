@@ -64,6 +64,123 @@ fn inspect() {
     }
 }
 
+/// What a module says of its making, or looks like, and what is concluded. The prebuilt plugins are looked at where the others of their tests are.
+#[test]
+fn what_a_plugin_was_made_with() {
+    let exports = |names: &[&str]| -> String {
+        names
+            .iter()
+            .map(|name| format!("(func (export \"{name}\"))"))
+            .collect()
+    };
+    let wasi = |names: &[&str]| -> String {
+        let import = |name| format!("(import \"wasi_snapshot_preview1\" \"{name}\" (func))");
+        names.iter().map(import).collect()
+    };
+    let callbacks = [
+        "proxy_on_queue_ready",
+        "proxy_on_grpc_receive",
+        "proxy_on_new_connection",
+    ];
+    let rows = [
+        ("not known", "not known", String::new()),
+        (
+            "Go (says `Go`)",
+            "not known",
+            r#"(@producers (language "Go" "go1.27") (processed-by "Go cmd/compile" "go1.27"))"#.to_owned(),
+        ),
+        (
+            "TinyGo (says `TinyGo`)",
+            "proxy-wasm-go-sdk for TinyGo (in TinyGo, exports `proxy_on_queue_ready`, exports `proxy_on_new_connection`)",
+            exports(&callbacks)
+                + r#"(@producers (processed-by "clang" "18") (processed-by "TinyGo" "0.34"))"#,
+        ),
+        (
+            "Rust (says `Rust`)",
+            "the crate proxy-wasm 0.1 (in Rust, exports `proxy_abi_version_0_1_0`, exports `proxy_on_queue_ready`, exports `proxy_on_grpc_receive`)",
+            exports(&callbacks)
+                + &exports(&["proxy_abi_version_0_1_0"])
+                + r#"(@producers (language "Rust" "") (processed-by "rustc" "1.95"))"#,
+        ),
+        (
+            "C++ (says `C_plus_plus_17`)",
+            "not known",
+            r#"(@producers (language "C_plus_plus_17" "") (processed-by "clang" "18"))"#.to_owned(),
+        ),
+        (
+            "C (says `C11`)",
+            "not known",
+            r#"(@producers (language "C11" ""))"#.to_owned(),
+        ),
+        (
+            "AssemblyScript (exports `__rtti_base`)",
+            "@solo-io/proxy-runtime (exports `proxy_on_grpc_trailing_metadata`)",
+            exports(&["proxy_on_grpc_trailing_metadata"])
+                + r#"(global (export "__rtti_base") i32 (i32.const 0))"#,
+        ),
+        (
+            "AssemblyScript (imports `abort`, has a start section)",
+            "not known",
+            r#"(import "env" "abort" (func (param i32 i32 i32 i32))) (func $start) (start $start)"#
+                .to_owned(),
+        ),
+        (
+            "C++ (Emscripten) (imports `emscripten_notify_memory_growth`)",
+            "proxy-wasm-cpp-sdk (in C++ (Emscripten), exports `proxy_validate_configuration`, exports `proxy_on_queue_ready`)",
+            r#"(import "env" "emscripten_notify_memory_growth" (func (param i32)))"#.to_owned()
+                + &exports(&callbacks)
+                + &exports(&["proxy_validate_configuration"]),
+        ),
+        (
+            "TinyGo (exports `malloc`, exports `calloc`, exports `realloc`, imports `fd_write`)",
+            "not known",
+            wasi(&["fd_write"]) + &exports(&["_start", "malloc", "calloc", "realloc", "free"]),
+        ),
+        (
+            "Go (exports `_initialize`, imports `args_get`, imports `poll_oneoff`, imports `sched_yield`)",
+            "proxy-wasm-go-sdk (in Go, exports `proxy_on_queue_ready`, exports `proxy_on_new_connection`)",
+            wasi(&["sched_yield", "poll_oneoff", "args_get"])
+                + &exports(&callbacks)
+                + &exports(&["_initialize"]),
+        ),
+        (
+            "Rust (wasm32-wasip1) (exports `proxy_on_memory_allocate`, exports `proxy_abi_version_0_2_1`, imports WASI)",
+            "the crate proxy-wasm 0.2 (in Rust (wasm32-wasip1), exports `proxy_on_queue_ready`, exports `proxy_on_grpc_receive`)",
+            wasi(&["random_get"])
+                + &exports(&callbacks)
+                + &exports(&["proxy_on_memory_allocate", "proxy_abi_version_0_2_1"]),
+        ),
+        (
+            "C or C++ (exports `_initialize`, exports `malloc`, imports WASI)",
+            "not known",
+            wasi(&["fd_write"]) + &exports(&["_initialize", "malloc"]),
+        ),
+    ];
+    let folder = Folder::new("origin");
+    for (toolchain, sdk, fields) in rows {
+        let module = folder.file(
+            "module.wasm",
+            wat::parse_str(format!("(module {fields})")).unwrap(),
+        );
+        let shown = String::from_utf8(output(&["inspect", text(&module)]).stdout).unwrap();
+        for line in [format!("made in:  {toolchain}"), format!("sdk:      {sdk}")] {
+            assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+        }
+    }
+
+    let said = folder.file(
+        "module.wasm",
+        wat::parse_str(r#"(module (@producers (language "Go" "go1.27")))"#).unwrap(),
+    );
+    let json = output(&["inspect", "--json", text(&said)]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["origin"]["toolchain"]["name"], "Go");
+    assert_eq!(
+        json["origin"]["producers"],
+        serde_json::json!([{"role": "language", "name": "Go", "version": "go1.27"}])
+    );
+}
+
 #[test]
 fn without_arguments_it_tells_what_it_can() {
     let help = output(&[]);
