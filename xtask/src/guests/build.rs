@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::Folders;
-use super::c;
+use super::languages;
 use super::toolchain::{StandardLibrary, TARGET, Toolchain};
 
 /// A built plugin.
@@ -23,6 +23,8 @@ pub(super) struct Guest {
     pub(super) wasm: Vec<u8>,
     /// What built it, if that was not the compiler of the manifest.
     pub(super) compiler: Option<String>,
+    /// Whether it was not built, for want of a toolchain: it is the prebuilt one.
+    pub(super) kept: bool,
 }
 
 /// The cargo that runs this task, else the one in the path.
@@ -33,7 +35,7 @@ pub(super) fn cargo() -> OsString {
 /// Builds all plugins; sorted by name.
 ///
 /// # Errors
-/// Where cargo or clang fails, or a plugin names a folder of this machine.
+/// Where cargo or another compiler fails, or a plugin names a folder of this machine.
 pub(super) fn build(folders: &Folders, toolchain: &Toolchain) -> anyhow::Result<Vec<Guest>> {
     let machine = Machine::look(folders, toolchain)?;
     let mut command = Command::new(cargo());
@@ -69,9 +71,10 @@ pub(super) fn build(folders: &Folders, toolchain: &Toolchain) -> anyhow::Result<
             name: package.name,
             wasm,
             compiler: None,
+            kept: false,
         });
     }
-    guests.extend(c::build(folders)?);
+    guests.extend(languages::build(folders)?);
     for guest in &guests {
         if let Some(path) = machine.path_in(&guest.wasm) {
             bail!(

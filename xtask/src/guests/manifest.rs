@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use wasmparser::{Parser, Payload};
 
 use super::build::Guest;
 
@@ -36,7 +37,7 @@ pub(super) struct ToolchainIdentity {
 /// One plugin.
 #[derive(PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
-    /// Version of the ABI: `0.2.1`, or `2021-04` for the component ABI.
+    /// Version of the ABI, as its marker tells: `0.2.1`, or `2021-04` for the component ABI.
     abi: String,
     /// Source folder, relative to the repository.
     source: String,
@@ -102,7 +103,7 @@ impl fmt::Display for ToolchainIdentity {
 /// Replaces all plugins in a folder, and the manifest.
 ///
 /// # Errors
-/// Where the name of a plugin does not tell its ABI, or a file cannot be written.
+/// Where a plugin is not of the ABI that its name tells, or a file cannot be written.
 pub(super) fn write(
     folder: &Path,
     toolchain: ToolchainIdentity,
@@ -130,21 +131,42 @@ pub(super) fn write(
 }
 
 fn entry(guest: &Guest) -> anyhow::Result<Entry> {
-    let abi = match guest.name.rsplit_once('_') {
+    let abi = marker(&guest.wasm).with_context(|| format!("the plugin {}", guest.name))?;
+    let told = match guest.name.rsplit_once('_') {
         Some((_, "legacy")) => "0.2.1",
         Some((_, "component")) => "2021-04",
-        _ => bail!(
-            "the plugin {} must be named after its ABI: ..._legacy or ..._component",
-            guest.name
-        ),
+        _ => &abi,
     };
+    if told != abi {
+        bail!(
+            "the plugin {} is of ABI {abi}, and its name tells {told}",
+            guest.name
+        );
+    }
     Ok(Entry {
-        abi: abi.to_owned(),
+        abi,
         source: guest.source.clone(),
         sha256: sha256(&guest.wasm),
         size: guest.wasm.len(),
         compiler: guest.compiler.clone(),
     })
+}
+
+/// The version of the ABI whose marker a module exports.
+fn marker(wasm: &[u8]) -> anyhow::Result<String> {
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Payload::ExportSection(exports) = payload? else {
+            continue;
+        };
+        for export in exports {
+            match export?.name.strip_prefix("proxy_abi_version_") {
+                Some("2021_04") => return Ok("2021-04".to_owned()),
+                Some(older) => return Ok(older.replace('_', ".")),
+                None => {}
+            }
+        }
+    }
+    bail!("it exports no marker of an ABI")
 }
 
 /// The SHA-256 of a module, in hexadecimal.
