@@ -82,6 +82,19 @@ pub const FFI_COMPONENT: &str = "ffi_component";
 pub const LOG_COMPONENT: &str = "log_component";
 /// Counts requests in a store, in C; component ABI.
 pub const C_COMPONENT: &str = "c_component";
+/// Does what the plugins of all SDKs do; the crate `proxy-wasm` 0.2, ABI 0.2.1.
+pub const SDK_RUST: &str = "sdk_rust";
+/// Does what the plugins of all SDKs do; the crate `proxy-wasm` 0.1, ABI 0.1.0.
+pub const SDK_RUST01: &str = "sdk_rust01";
+/// Does what the plugins of all SDKs do; Go, ABI 0.2.0.
+pub const SDK_GO: &str = "sdk_go";
+/// Does what the plugins of all SDKs do; C++, ABI 0.2.1.
+pub const SDK_CPP: &str = "sdk_cpp";
+/// Does what the plugins of all SDKs do; AssemblyScript, ABI 0.2.0.
+pub const SDK_ASSEMBLYSCRIPT: &str = "sdk_assemblyscript";
+
+/// The plugins that do the same with each SDK.
+pub const SDKS: [&str; 5] = [SDK_RUST, SDK_RUST01, SDK_GO, SDK_CPP, SDK_ASSEMBLYSCRIPT];
 
 /// All plugins.
 pub const ALL: &[&str] = &[
@@ -119,6 +132,11 @@ pub const ALL: &[&str] = &[
     FFI_COMPONENT,
     LOG_COMPONENT,
     C_COMPONENT,
+    SDK_RUST,
+    SDK_RUST01,
+    SDK_GO,
+    SDK_CPP,
+    SDK_ASSEMBLYSCRIPT,
 ];
 
 /// The manifest of the plugins.
@@ -131,7 +149,7 @@ pub struct Manifest {
 /// What the manifest tells about a plugin.
 #[derive(Debug, Deserialize)]
 pub struct Entry {
-    /// Version of the ABI: `0.2.1`, or `2021-04` for the component ABI.
+    /// Version of the ABI: `0.1.0`, `0.2.0`, `0.2.1`, or `2021-04` for the component ABI.
     pub abi: String,
     /// Source folder, relative to the repository.
     pub source: String,

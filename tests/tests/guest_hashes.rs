@@ -25,7 +25,7 @@ fn every_plugin_is_what_the_manifest_describes() {
         );
         let source = repository.join(&entry.source);
         assert!(
-            ["Cargo.toml", "plugin.c"]
+            ["Cargo.toml", "plugin.c", "plugin.cc", "go.mod", "package.json"]
                 .iter()
                 .any(|file| source.join(file).is_file()),
             "source of {name}: {}",

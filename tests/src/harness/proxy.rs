@@ -2,7 +2,7 @@
 
 use crate::guests;
 use proxywasm_host::{
-    Engine, EngineSettings, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
+    Engine, EngineSettings, LogLevel, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
 };
 use proxywasm_runner::config::ConfigFile;
 use proxywasm_runner::{
@@ -14,6 +14,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+
+/// Why a plugin does not start, and what it logged.
+pub type Refusal = (String, Vec<(LogLevel, String)>);
 
 /// A running proxy. Stops when dropped.
 pub struct Proxy {
@@ -67,12 +70,16 @@ pub fn configured(text: &str) -> Proxy {
 impl ProxyBuilder {
     /// Adds a sample plugin.
     pub fn guest(self, name: &str, configuration: &str) -> Self {
-        let code = guest_code(name);
         let config = PluginConfig {
             configuration: configuration.as_bytes().to_vec().into(),
             ..PluginConfig::new(name)
         };
-        self.plugin(code, config)
+        self.guest_with(name, config)
+    }
+
+    /// Adds a sample plugin with other settings than the default ones.
+    pub fn guest_with(self, name: &str, config: PluginConfig) -> Self {
+        self.plugin(guest_code(name), config)
     }
 
     /// Adds sample plugins without a configuration.
@@ -85,15 +92,32 @@ impl ProxyBuilder {
     /// # Panics
     /// It does not start.
     pub fn plugin(mut self, code: Arc<PluginCode>, config: PluginConfig) -> Self {
+        match self.try_plugin(code, config) {
+            Ok(plugin) => self.plugins.push(plugin),
+            Err((error, logged)) => panic!("{error}; it logged {logged:?}"),
+        }
+        self
+    }
+
+    /// Why a sample plugin does not start with these settings, and what it logged.
+    ///
+    /// # Panics
+    /// It starts.
+    pub fn refusal(self, name: &str, config: PluginConfig) -> Refusal {
+        match self.try_plugin(guest_code(name), config) {
+            Ok(_) => panic!("{name} starts"),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// A plugin, or why it does not start, and what it logged.
+    fn try_plugin(&self, code: Arc<PluginCode>, config: PluginConfig) -> Result<Plugin, Refusal> {
         let log = Arc::new(MemorySink::default());
         let services = Services {
             log: Arc::clone(&log) as _,
             ..self.services.clone()
         };
-        let plugin = Plugin::new(engine(), code, config, &services);
-        self.plugins
-            .push(plugin.unwrap_or_else(|error| panic!("{error}; it logged {:?}", log.take())));
-        self
+        Plugin::new(engine(), code, config, &services).map_err(|error| (error.to_string(), log.take()))
     }
 
     /// Makes the plugin that was added last one that runs without streams.
