@@ -104,15 +104,18 @@ impl Instance {
         store.limiter(|state| &mut state.limits);
         watch(&mut store, |state| &mut state.clock);
         store.data_mut().clock.enter();
-        let instance = plugin.pre().instantiate(&mut store).map_err(trap)?;
+        let instance = plugin.pre().instantiate(&mut store);
+        proxywasm_wasi::end_lines(store.data_mut());
+        let instance = instance.map_err(trap)?;
         let callbacks = Callbacks::load(&mut store, &instance, plugin.code().abi()).map_err(load)?;
         let streams_answers = callbacks.http_calls.streams_answers();
         store.data_mut().http.calls.set_streams_answers(streams_answers);
-        match plugin.code().abi() {
+        let initialized = match plugin.code().abi() {
             Abi::Component => proxywasm_wasi::initialize(&mut store, &instance),
             Abi::Legacy(_) => proxywasm_legacy::initialize(&mut store, &instance),
-        }
-        .map_err(trap)?;
+        };
+        proxywasm_wasi::end_lines(store.data_mut());
+        initialized.map_err(trap)?;
         let callback_time = config.resources.callback_time;
         Ok(Self {
             store,
@@ -227,6 +230,7 @@ impl Instance {
         std::mem::swap(&mut state.common.streams, streams);
         state.queues.callback_returned();
         state.functions.callback_returned();
+        proxywasm_wasi::end_lines(state);
         result
     }
 

@@ -146,8 +146,8 @@ impl FfiView for State {
 }
 
 impl WasiView for State {
-    fn wasi(&self) -> &Wasi {
-        &self.wasi
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
     }
 }
 

@@ -1,5 +1,6 @@
 //! The environment variables of a plugin.
 
+use crate::output::Unfinished;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -8,6 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Default)]
 pub struct Wasi {
     environment: Arc<Environment>,
+    pub(crate) unfinished: Unfinished,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +72,7 @@ impl Wasi {
         }
         Ok(Self {
             environment: Arc::new(environment),
+            unfinished: Unfinished::default(),
         })
     }
 

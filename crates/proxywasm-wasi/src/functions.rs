@@ -3,10 +3,10 @@
 use crate::WasiView;
 use crate::errno::Errno;
 use crate::memory::{bytes, bytes_mut, read_u32, split, write, write_u32};
+use crate::output::{self, Output};
 use rustix::time::{ClockId, clock_gettime};
 use std::borrow::Cow;
 use thiserror::Error;
-use wasi_common::LogLevel;
 use wasmtime::{Caller, Linker};
 
 /// The guest called `proc_exit`. It comes out of the callback as the cause of a trap.
@@ -141,9 +141,9 @@ fn fd_write<T: WasiView + 'static>(
     count: u32,
     return_size: u32,
 ) -> Result<(), Errno> {
-    let level = match fd {
-        1 => LogLevel::Info,
-        2 => LogLevel::Error,
+    let output = match fd {
+        1 => Output::Standard,
+        2 => Output::Error,
         _ => return Err(Errno::Badf),
     };
     let (memory, data) = split(&mut caller)?;
@@ -151,11 +151,7 @@ fn fd_write<T: WasiView + 'static>(
     let size = u32::try_from(message.len()).map_err(|_| Errno::Inval)?;
     // The place for the size is tried before anything is written, so that a refused call has no effect.
     bytes(memory, return_size, 4)?;
-    let line = message.strip_suffix(b"\n").unwrap_or(&message);
-    if !line.is_empty() {
-        let (common, log) = data.log();
-        log.write(common, level, line).map_err(|_| Errno::Io)?;
-    }
+    output::write(data, output, &message)?;
     drop(message);
     write_u32(memory, return_size, size)
 }

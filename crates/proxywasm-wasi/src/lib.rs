@@ -44,8 +44,8 @@
 //! }
 //!
 //! impl WasiView for State {
-//!     fn wasi(&self) -> &Wasi {
-//!         &self.wasi
+//!     fn wasi(&mut self) -> &mut Wasi {
+//!         &mut self.wasi
 //!     }
 //! }
 //!
@@ -75,6 +75,8 @@
 //! let mut store = Store::new(&engine, state);
 //! let instance = linker.instantiate(&mut store, &module)?;
 //! proxywasm_wasi::initialize(&mut store, &instance)?;
+//! // The guest did not end the line.
+//! proxywasm_wasi::end_lines(store.data_mut());
 //! assert_eq!(sink.take(), [(LogLevel::Info, "MODE=quiet".to_owned())]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -85,6 +87,7 @@ mod errno;
 mod functions;
 mod linker;
 mod memory;
+mod output;
 mod refusals;
 mod start;
 
@@ -92,11 +95,12 @@ pub use environment::{EnvironmentError, MAX_ENVIRONMENT_BYTES, Wasi};
 pub use errno::Errno;
 pub use functions::{ExitError, MAX_RANDOM_BYTES};
 pub use linker::{MODULES, add_to_linker, stub_unknown_imports};
+pub use output::end_lines;
 pub use refusals::refuse_import;
 pub use start::initialize;
 
 /// Store data that offers WASI to its guest.
 pub trait WasiView: wasi_log::LogView {
     /// What WASI knows of the instance.
-    fn wasi(&self) -> &Wasi;
+    fn wasi(&mut self) -> &mut Wasi;
 }

@@ -8,7 +8,11 @@ use proxywasm_tests::harness::{capture_log, proxy};
 const LAST_WORDS: [&[&str]; 5] = [
     &["panicked at sdk_rust/src/plugin.rs", "trapped as asked"],
     &["panicked at sdk_rust01/", "trapped as asked"],
-    &["trapped as asked", "main.onRequestHeaders"],
+    &[
+        "panic: trapped as asked",
+        "goroutine 1 [running]:",
+        "main.onRequestHeaders(",
+    ],
     &[],
     &["trapped as asked at: assembly/index.ts"],
 ];

@@ -119,8 +119,8 @@ impl LogView for State {
 }
 
 impl WasiView for State {
-    fn wasi(&self) -> &Wasi {
-        &self.wasi
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
     }
 }
 

@@ -216,9 +216,78 @@ fn output() {
                 .iter()
                 .map(|(level, text)| (*level, (*text).to_owned()))
                 .collect();
+            proxywasm_wasi::end_lines(guest.store.data_mut());
             assert_eq!(guest.sink.take(), expected, "{pieces:?}");
         }
     }
+}
+
+/// A line that is written in pieces is one message, and so is what there is of one when the callback is over.
+#[test]
+fn lines_in_pieces() {
+    type Messages = &'static [(LogLevel, &'static str)];
+    // What is written to which descriptor, what is logged meanwhile, and what at the end.
+    let table: &[(&[(i64, &str)], Messages, Messages)] = &[
+        (
+            &[
+                (2, "panic: "),
+                (2, "why"),
+                (2, "\n"),
+                (2, "\n"),
+                (2, "at "),
+                (2, "once\n"),
+            ],
+            &[(LogLevel::Error, "panic: why"), (LogLevel::Error, "at once")],
+            &[],
+        ),
+        (
+            &[(1, "half a "), (1, "line")],
+            &[],
+            &[(LogLevel::Info, "half a line")],
+        ),
+        (
+            &[(1, "out"), (2, "err"), (1, "put\n")],
+            &[(LogLevel::Info, "output")],
+            &[(LogLevel::Error, "err")],
+        ),
+        (
+            &[(1, "one\ntwo"), (1, "\n")],
+            &[(LogLevel::Info, "one\\ntwo")],
+            &[],
+        ),
+    ];
+    let messages = |messages: Messages| -> Vec<_> {
+        let owned = messages.iter().map(|(level, text)| (*level, (*text).to_owned()));
+        owned.collect()
+    };
+    for (pieces, meanwhile, at_the_end) in table {
+        let mut guest = guest();
+        for (fd, piece) in *pieces {
+            print(&mut guest, *fd, piece.as_bytes());
+        }
+        assert_eq!(guest.sink.take(), messages(meanwhile), "{pieces:?}");
+        for expected in [*at_the_end, &[]] {
+            proxywasm_wasi::end_lines(guest.store.data_mut());
+            assert_eq!(guest.sink.take(), messages(expected), "{pieces:?}");
+        }
+    }
+
+    // No guest makes the host keep a line without end.
+    let mut guest = guest();
+    for _ in 0..20 {
+        print(&mut guest, 1, &[b'a'; 1000]);
+    }
+    let logged: usize = guest.sink.take().iter().map(|(_, text)| text.len()).sum();
+    assert!((12_000..20_000).contains(&logged), "{logged} bytes are logged");
+}
+
+fn print(guest: &mut Guest, fd: i64, piece: &[u8]) {
+    guest.write(
+        0,
+        &[1024_u32.to_le_bytes(), (piece.len() as u32).to_le_bytes()].concat(),
+    );
+    guest.write(1024, piece);
+    assert_eq!(guest.call("fd_write", &[fd, 0, 1, 512]).unwrap(), 0);
 }
 
 #[test]
