@@ -7,8 +7,8 @@
 )]
 #![cfg(test)]
 
-use proxywasm_host::PluginConfig;
-use proxywasm_tests::guests::{CALL_COMPONENT, CALL_LEGACY, REPORT_COMPONENT};
+use proxywasm_host::{CalloutFailure, PluginConfig};
+use proxywasm_tests::guests::{CALL_COMPONENT, CALL_LEGACY, REPORT_COMPONENT, load};
 use proxywasm_tests::harness::{Client, Message, Origin, Proxy, proxy};
 use std::collections::BTreeSet;
 use std::io::{BufReader, ErrorKind, Read, Write};
@@ -143,6 +143,36 @@ fn what_a_service_can_do() {
                 _ => assert_eq!(reason.is_some(), failure.is_some(), "{what}: {reason:?}"),
             }
             assert_eq!(response.header("x-auth-id").unwrap_or_default(), id, "{what}");
+        }
+    }
+}
+
+/// How a plugin of the older ABI is told that there is no answer: as the text of the ABI has it, or as Envoy tells it.
+#[test]
+fn failures_as_another_host_tells_them() {
+    let table = [
+        (CalloutFailure::NoHeaders, "auth: no answer"),
+        (CalloutFailure::Answer, "auth: not in order"),
+    ];
+    let service = service();
+    for (callout_failure, expected) in table {
+        for (path, address, milliseconds) in [("/ok", nobody(), 10_000), ("/hang", service.address(), 200)] {
+            let config = PluginConfig {
+                configuration: format!("auth authz {milliseconds}").into(),
+                callout_failure,
+                ..PluginConfig::new("call")
+            };
+            let proxy = proxy()
+                .upstream_of_calls("auth", address)
+                .wasm_with(&load(CALL_LEGACY), config)
+                .start();
+            let response = proxy.client().request(&format!("GET {path}"), &[]);
+            assert_eq!(response.status(), 503, "{path}");
+            assert_eq!(
+                response.header("x-call-failure").as_deref(),
+                Some(expected),
+                "{path} {callout_failure:?}"
+            );
         }
     }
 }

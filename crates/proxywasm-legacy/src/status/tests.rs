@@ -11,8 +11,8 @@ struct Row {
     /// What the crate `proxy-wasm` takes besides `Ok`; on all else it panics, which is the end of the instance. What it does not call is
     /// as its nearest relative.
     taken: &'static [Status],
-    /// What the core can refuse with. An address outside of the memory, which every hostcall with an address can get, is not counted:
-    /// no SDK gives one.
+    /// What the core can refuse with. What never comes to it is not counted, as no SDK gives it: an address outside of the memory, a
+    /// number that is none of an enumeration, a malformed map.
     reachable: &'static [Core],
 }
 
