@@ -20,6 +20,7 @@ use proxywasm_tests::harness::{Message, Origin};
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Barrier};
 
 /// What the plugins call themselves in these tests.
 const NAME: &str = "green";
@@ -56,15 +57,25 @@ fn origin() -> Origin {
 
 /// A service that plugins call: `/404` is not found, at `/drop` it breaks off, and everything else it answers with the path.
 fn service() -> Origin {
-    Origin::raw(answer)
+    service_with_gate(Arc::new(Barrier::new(1)))
 }
 
-fn answer(mut reader: BufReader<TcpStream>, _: Sender<Message>) {
+/// The same; a request for `/gate` is told to the test, and waits for it at a barrier.
+fn service_with_gate(gate: Arc<Barrier>) -> Origin {
+    Origin::raw(move |reader, seen| answer(reader, &seen, &gate))
+}
+
+fn answer(mut reader: BufReader<TcpStream>, seen: &Sender<Message>, gate: &Barrier) {
     while let Ok(Some(request)) = Message::read_head(&mut reader) {
-        let path = request.start.split(' ').nth(1).unwrap();
-        let status = match path {
+        let path = request.start.split(' ').nth(1).unwrap().to_owned();
+        let status = match path.as_str() {
             "/drop" => return,
             "/404" => "404 Not Found",
+            "/gate" => {
+                let _ = seen.send(request);
+                gate.wait();
+                "200 OK"
+            }
             _ => "200 OK",
         };
         let body = format!("for {path}");

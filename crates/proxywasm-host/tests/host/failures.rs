@@ -309,3 +309,33 @@ fn code_that_is_refused() {
     }
     assert_eq!(engine.refusals(b"\0asm garbage").len(), 1);
 }
+
+/// A line that a plugin has not ended is logged when its callback is over, also when that ends with a trap, or with `proc_exit`.
+#[test]
+fn what_it_printed_last() {
+    for end in [
+        "(unreachable)",
+        "(call $exit (i32.const 1)) (unreachable)",
+        "(i32.const 0)",
+    ] {
+        let guest = format!(
+            r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "half a line")
+            ;; 16: an iovec of `half `, 24: one of `a line`
+            (data (i32.const 16) "\00\00\00\00\05\00\00\00\05\00\00\00\06\00\00\00")
+            (func (export "proxy_abi_version_2021_04"))
+            (func $print (param $piece i32)
+                (drop (call $write (i32.const 2) (local.get $piece) (i32.const 1) (i32.const 64))))
+            (func (export "_initialize") (call $print (i32.const 24)))
+            (func (export "proxy_on_http_request_headers") (param i32 i32 i32) (result i32)
+                (call $print (i32.const 16)) (call $print (i32.const 24)) {end}))"#
+        );
+        let mut bench = Bench::new(&[guest]);
+        let (_, trace) = bench.run("rqh!");
+        // What `_initialize` printed stands by itself.
+        assert_eq!(trace, "a line half a line", "{end}");
+    }
+}
