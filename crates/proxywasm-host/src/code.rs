@@ -105,11 +105,17 @@ impl PluginCode {
                 .any(|import| READERS.contains(&import.name()))
     }
 
-    /// Whether a plugin could ask for a property.
+    /// Whether a plugin could ask for a property, itself or through a function of the embedder.
     pub(crate) fn reads_properties(&self) -> bool {
+        const READERS: [&str; 4] = [
+            "get_property",
+            "proxy_get_property",
+            "call_custom_function",
+            "proxy_call_foreign_function",
+        ];
         self.shared
             .imports()
-            .any(|import| matches!(import.name(), "get_property" | "proxy_get_property"))
+            .any(|import| READERS.contains(&import.name()))
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::Instant;
 use wasi_common::stream::Reply;
 use wasi_common::{
     Buffer, ByteMap, CallScope, Context, ContextType, Direction, LogLevel, Piece as Map, PropertySource,
-    StreamKey, StreamTable,
+    StreamKey, StreamTable, Times,
 };
 use wasi_http::LocalResponse;
 use wasi_queue::Mailbox;
@@ -85,6 +85,9 @@ pub(crate) enum DeferredEnd {
     Plugin { id: u64, plugin_id: u32 },
 }
 
+/// The property `response.code_details` of a response that came from the upstream, as Envoy has it.
+const VIA_UPSTREAM: &[u8] = b"via_upstream";
+
 /// A host can move between threads, as long as one uses it at a time.
 const _: fn() = || {
     fn is_send<T: Send>() {}
@@ -143,6 +146,7 @@ impl Host {
         }
         if let Some(stream) = self.streams.get_mut(key) {
             stream.source = properties;
+            stream.times = chain.reads_properties().then(Times::begin);
             if matches!(kind, Kind::Bytestream(_)) {
                 // Nobody can answer it.
                 stream.reply = Reply::Sent;
@@ -185,11 +189,14 @@ impl Host {
 
     /// A piece of the request body has come.
     pub fn request_body(&mut self, id: StreamId, data: Bytes, end_of_stream: bool) {
+        let bytes = data.len();
         let piece = Piece::Body {
             data: Buffer::from(data),
             end_of_stream,
         };
-        self.put(id, Direction::Request, piece, |_| ());
+        self.put(id, Direction::Request, piece, |slots| {
+            slots.count_body(Direction::Request, bytes);
+        });
     }
 
     /// The request trailers have come, which end the request.
@@ -214,17 +221,24 @@ impl Host {
             Piece::Headers { end_of_stream },
             |slots| {
                 slots.map(Direction::Response, Map::Headers).put(Box::new(head));
+                slots.response_details = Bytes::from_static(VIA_UPSTREAM);
+                if let Some(times) = &mut slots.times {
+                    times.answered();
+                }
             },
         );
     }
 
     /// A piece of the response body has come from the upstream.
     pub fn response_body(&mut self, id: StreamId, data: Bytes, end_of_stream: bool) {
+        let bytes = data.len();
         let piece = Piece::Body {
             data: Buffer::from(data),
             end_of_stream,
         };
-        self.put(id, Direction::Response, piece, |_| ());
+        self.put(id, Direction::Response, piece, |slots| {
+            slots.count_body(Direction::Response, bytes);
+        });
     }
 
     /// The response trailers have come from the upstream, which end the response.

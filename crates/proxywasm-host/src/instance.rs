@@ -84,7 +84,10 @@ impl Instance {
             .build();
         let state = State {
             memory: MemorySlot::default(),
-            common: Common::default(),
+            common: Common {
+                process_properties: services.properties.clone(),
+                ..Common::default()
+            },
             lifecycle: Lifecycle::default(),
             http: Http::new(Arc::clone(&services.upstreams)),
             grpc: Grpc::new(Arc::clone(&services.upstreams)),

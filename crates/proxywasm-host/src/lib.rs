@@ -94,9 +94,10 @@ pub use plugin::{FilterChain, Plugin};
 pub use services::Services;
 
 pub use wasi_bytestream::{Phase as BytestreamPhase, Side};
+pub use wasi_common::property::{KnownBy, PropertyKind, Since, WELL_KNOWN, WellKnown};
 pub use wasi_common::{
-    Allowed, ByteMap, CalloutStatus, CloseSource, Direction, Limits, LogLevel, MapLimits, Permissions,
-    PropertyPath, PropertySource, PropertyValue, Upstreams,
+    Allowed, ByteMap, CalloutStatus, CloseSource, Declaration, Direction, Limits, LogLevel, MapLimits,
+    Permissions, PropertyPath, PropertySource, PropertyValue, Upstreams,
 };
 pub use wasi_ffi::{CallContext, CallbackError, FunctionError, FunctionRegistry, RegisterError};
 pub use wasi_grpc::{Event as GrpcEvent, Request as GrpcRequest, code as grpc_code};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use wasi_common::Upstreams;
+use wasi_common::{PropertySource, Upstreams};
 use wasi_ffi::FunctionRegistry;
 use wasi_kvstore::{InProcessStores, KvBackend};
 use wasi_log::LogSink;
@@ -25,6 +25,8 @@ pub struct Services {
     pub metrics: Arc<Registry>,
     /// The functions of the embedder that plugins can call. None by default.
     pub functions: Arc<FunctionRegistry>,
+    /// Properties that are the same for all plugins and streams, as those of `node`. None by default.
+    pub properties: Option<Arc<dyn PropertySource + Sync>>,
 }
 
 // === impl Services ===
@@ -39,6 +41,7 @@ impl Services {
             queues: Arc::new(InProcessQueues::default()),
             metrics: Arc::new(Registry::default()),
             functions: Arc::new(FunctionRegistry::new()),
+            properties: None,
         }
     }
 
@@ -48,6 +51,7 @@ impl Services {
         Self {
             upstreams: Arc::clone(&self.upstreams),
             functions: Arc::clone(&self.functions),
+            properties: self.properties.clone(),
             ..Self::new(Arc::clone(&self.log))
         }
     }

@@ -3,7 +3,7 @@
 use crate::limits::Limits;
 use crate::permissions::Permissions;
 use crate::policy::AbiPolicy;
-use crate::property::PropertyStore;
+use crate::property::{Declarations, PropertyStore};
 use crate::stream::StreamKey;
 use crate::{ContextType, Status};
 use bytes::Bytes;
@@ -26,6 +26,10 @@ pub struct Plugin {
     pub settings: Arc<PluginSettings>,
     /// Properties that were set outside of any stream.
     pub properties: PropertyStore,
+    /// What it has declared of properties that it sets, here or on streams.
+    pub declarations: Declarations,
+    /// Whether the log has told that its property paths have dots.
+    pub(crate) was_told_of_dots: bool,
     /// Whether it was asked to shut down and has not finished.
     pub shutting_down: bool,
 }
@@ -75,6 +79,8 @@ impl ContextTable {
         let plugin = Plugin {
             settings,
             properties: PropertyStore::default(),
+            declarations: Declarations::default(),
+            was_told_of_dots: false,
             shutting_down: false,
         };
         self.plugins.insert(id, plugin);

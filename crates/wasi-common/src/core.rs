@@ -1,16 +1,17 @@
 //! The semantics of wasi-common: buffers, maps and properties, by explicit context id.
 
+mod properties;
+
 use crate::buffer::Buffer;
 use crate::callout::{CalloutKind, CalloutStatus, CalloutTable, CustomParameters};
 use crate::context::{Context, ContextTable, Plugin, PluginSettings};
 use crate::limits::MapLimits;
 use crate::map::ByteMap;
-use crate::property::{PropertyPath, PropertyValue, is_well_known, message_property};
+use crate::property::PropertySource;
 use crate::scope::CallScope;
-use crate::stream::{Access, Direction, Flow, Lane, Piece, Reply, Stream, StreamTable};
+use crate::stream::{Access, Direction, Flow, Lane, Piece, Reply, StreamTable};
 use crate::{BufferType, ContextType, MapType, Status};
 use bytes::Bytes;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The state that all components of one instance share.
@@ -26,6 +27,8 @@ pub struct Common {
     pub callouts: CalloutTable,
     /// What the custom callback that is running was called with.
     pub custom_parameters: Option<CustomParameters>,
+    /// Properties that are the same for all plugins and streams, as those of `node`.
+    pub process_properties: Option<Arc<dyn PropertySource + Sync>>,
 }
 
 /// A buffer to read.
@@ -232,58 +235,6 @@ impl Common {
         Ok(())
     }
 
-    /// The value of a property.
-    ///
-    /// # Errors
-    /// `bad_argument` for an unknown id, `not_allowed` for another plugin's, `not_found` where there is no such property.
-    pub fn property(&mut self, id: u32, path: PropertyPath<'_>) -> Result<Cow<'_, [u8]>, Status> {
-        let context = self.contexts.context(id).copied();
-        let settings = Arc::clone(&self.own_plugin(id)?.settings);
-        let own = match path.as_bytes() {
-            b"plugin_name" => Some(&settings.name),
-            b"plugin_root_id" => Some(&settings.root_id),
-            b"plugin_vm_id" => Some(&settings.vm_id),
-            _ => None,
-        };
-        if let Some(text) = own {
-            return Ok(Cow::Owned(text.clone().into_bytes()));
-        }
-        let known = context.and_then(|context| known_of_stream(self.streams.get_mut(context.stream)?, path));
-        if let Some(value) = known {
-            return Ok(Cow::Owned(value.into_bytes()));
-        }
-        let stream = context.and_then(|context| self.streams.get(context.stream));
-        let set = stream.and_then(|stream| stream.properties.get(path));
-        set.or_else(|| self.own_plugin(id).ok()?.properties.get(path))
-            .map(Cow::Borrowed)
-            .ok_or(Status::NotFound)
-    }
-
-    /// Sets a property: on the stream, for all its plugins to see, or with a plugin's id on the plugin.
-    ///
-    /// # Errors
-    /// As [`Common::property`]; also `bad_argument` for an empty path, `not_allowed` for one that belongs to the host,
-    /// `unavailable` beyond the plugin's bound.
-    pub fn set_property(&mut self, id: u32, path: PropertyPath<'_>, value: &[u8]) -> Result<(), Status> {
-        let context = self.contexts.context(id).copied();
-        let limit = self.own_plugin(id)?.settings.limits.property_bytes;
-        if path.as_bytes().is_empty() {
-            return Err(Status::BadArgument);
-        }
-        if is_well_known(path.split_first().0) {
-            return Err(Status::NotAllowed);
-        }
-        let store = match context {
-            Some(context) => self
-                .streams
-                .get_mut(context.stream)
-                .map(|stream| &mut stream.properties),
-            None => self.contexts.plugin_mut(id).map(|plugin| &mut plugin.properties),
-        };
-        let stored = store.ok_or(Status::BadArgument)?.set(path, value, limit);
-        if stored { Ok(()) } else { Err(Status::Unavailable) }
-    }
-
     /// Asks that what a plugin holds of one direction goes on. Returns whether an effect has to carry that out: while a
     /// callback of that direction executes, the host sees it when the callback returns.
     ///
@@ -441,10 +392,6 @@ fn map_place(map: MapType) -> Option<(Direction, Piece)> {
         | MapType::GrpcInitialMetadata
         | MapType::GrpcTrailingMetadata => None,
     }
-}
-
-fn known_of_stream(stream: &mut Stream, path: PropertyPath<'_>) -> Option<PropertyValue> {
-    message_property(stream, path).or_else(|| stream.source.as_ref()?.property(path))
 }
 
 fn within(limits: MapLimits, pairs: usize, bytes: usize) -> bool {

@@ -112,9 +112,9 @@ pub use limits::{Limits, MapLimits};
 pub use map::ByteMap;
 pub use permissions::{Allowed, Permissions, Upstreams};
 pub use policy::AbiPolicy;
-pub use property::{PropertyPath, PropertySource, PropertyStore, PropertyValue};
+pub use property::{Declaration, PropertyPath, PropertySource, PropertyStore, PropertyValue};
 pub use scope::CallScope;
-pub use stream::{Access, Direction, Flow, MapSource, Piece, Reply, Stream, StreamKey, StreamTable};
+pub use stream::{Access, Direction, Flow, MapSource, Piece, Reply, Stream, StreamKey, StreamTable, Times};
 
 /// Store data that holds the shared state.
 pub trait CommonView: guest::GuestMemoryView {

@@ -3,7 +3,9 @@
 use crate::buffer::Buffer;
 use crate::map::ByteMap;
 use crate::property::{PropertySource, PropertyStore};
+use bytes::Bytes;
 use std::any::Any;
+use std::time::{Duration, Instant};
 
 /// The streams of one worker. Their instances borrow it while they run, so that all plugins of a filter chain work on one copy.
 ///
@@ -32,10 +34,25 @@ pub struct Stream {
     pub reply: Reply,
     /// For a byte stream: whether the connection that a direction comes from is closed, as plugins are told.
     pub closed: [bool; 2],
+    /// The bytes of bodies that have come, by direction.
+    pub body_bytes: [u64; 2],
+    /// How the response came about: the property `response.code_details`.
+    pub response_details: Bytes,
+    /// When what happened, where a plugin could ask.
+    pub times: Option<Times>,
     /// Properties that plugins have set, seen by all plugins of the stream.
     pub properties: PropertyStore,
     /// Properties that the embedder knows.
     pub source: Option<Box<dyn PropertySource>>,
+}
+
+/// When what happened to a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    opened: Instant,
+    sent: Option<Instant>,
+    answered: Option<Instant>,
+    ended: Option<Instant>,
 }
 
 /// What one filter of the chain sees of a stream.
@@ -257,6 +274,9 @@ impl Stream {
     /// Takes the right to change anything, and lets every filter read the headers and trailers that there are: the stream ends. A
     /// filter that a message did not come to can still tell of it then.
     pub fn end(&mut self) {
+        if let Some(times) = &mut self.times {
+            times.ended();
+        }
         for direction in [Direction::Request, Direction::Response] {
             let present = [Piece::Headers, Piece::Trailers]
                 .map(|piece| (piece, self.map(direction, piece).is_present()));
@@ -282,6 +302,17 @@ impl Stream {
         }
     }
 
+    /// Notes that a piece of a body has come.
+    #[inline]
+    pub fn count_body(&mut self, direction: Direction, bytes: usize) {
+        let [request, response] = &mut self.body_bytes;
+        let counter = match direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        };
+        *counter = counter.saturating_add(bytes as u64);
+    }
+
     fn recycle(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         for slot in self.maps.iter_mut().flatten() {
@@ -292,8 +323,50 @@ impl Stream {
         }
         self.reply = Reply::Open;
         self.closed = [false; 2];
+        self.body_bytes = [0; 2];
+        self.response_details = Bytes::new();
+        self.times = None;
         self.properties.clear();
         self.source = None;
+    }
+}
+
+// === impl Times ===
+
+impl Times {
+    /// A stream begins now.
+    pub fn begin() -> Self {
+        Self {
+            opened: Instant::now(),
+            sent: None,
+            answered: None,
+            ended: None,
+        }
+    }
+
+    /// The request head goes out to the upstream now.
+    pub fn sent(&mut self) {
+        self.sent.get_or_insert_with(Instant::now);
+    }
+
+    /// The response head comes from the upstream now.
+    pub fn answered(&mut self) {
+        self.answered.get_or_insert_with(Instant::now);
+    }
+
+    /// The stream ends now.
+    pub fn ended(&mut self) {
+        self.ended.get_or_insert_with(Instant::now);
+    }
+
+    /// From begin to end, once it has ended.
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.ended?.duration_since(self.opened))
+    }
+
+    /// How long the upstream took for the head of its response, once it is there.
+    pub fn backend_latency(&self) -> Option<Duration> {
+        Some(self.answered?.duration_since(self.sent?))
     }
 }
 

@@ -34,6 +34,9 @@ impl Host {
         let Some(slots) = self.streams.get_mut(key) else {
             return;
         };
+        if let Some(times) = &mut slots.times {
+            times.sent();
+        }
         let taken = take_request(slots.map(Direction::Request, Map::Headers), keep);
         let Some(stream) = self.stream(key) else { return };
         match taken {

@@ -24,6 +24,7 @@ impl Host {
         if stream.finished {
             return;
         }
+        let details = response.details.clone();
         let (head, body) = response.into_message(stream.answered);
         let below = below.min(stream.response_low);
         self.silence(key);
@@ -33,6 +34,9 @@ impl Host {
         let place = below.checked_sub(1).map_or(Place::Out, Place::Filter);
         if let Some(slots) = self.streams.get_mut(key) {
             slots.reply = Reply::Local;
+            slots.response_details = details;
+            let [request, _] = slots.body_bytes;
+            slots.body_bytes = [request, body.len() as u64];
             slots.map(Direction::Response, Map::Headers).put_map(head);
             slots.map(Direction::Response, Map::Trailers).clear();
         }

@@ -5,13 +5,14 @@
 //! - [`cases`]: the tables, a file for each component
 //! - [`assembler`]: scripts to guests
 //! - [`world`]: what happens to a host
-//! - [`page`]: the page, and whether anything lacks
+//! - [`page`], [`properties`]: the pages, and whether anything lacks
 #![cfg(test)]
 
 mod assembler;
 mod cases;
 mod catalogue;
 mod page;
+mod properties;
 mod world;
 
 use assembler::Script;

@@ -3,30 +3,24 @@
 //! Paths and the encodings of values are those that plugins of ABI 0.2.1 know from Envoy.
 
 mod http;
+mod store;
 mod value;
 mod well_known;
 
+pub use store::{Declaration, Declarations, PropertyStore};
 pub use value::PropertyValue;
-pub use well_known::is_well_known;
+pub use well_known::{KnownBy, PropertyKind, Since, WELL_KNOWN, WellKnown, XDS, is_well_known, members};
 
 pub(crate) use http::message_property;
-
-use rustc_hash::FxHashMap;
+pub(crate) use well_known::{UNDER_XDS, canonical};
 
 /// A property path: segments joined by NUL. One NUL at the end is ignored.
 #[derive(Debug, Clone, Copy)]
 pub struct PropertyPath<'a>(&'a [u8]);
 
-/// Properties that plugins have set, by their whole path.
-#[derive(Debug, Default)]
-pub struct PropertyStore {
-    values: FxHashMap<Box<[u8]>, Vec<u8>>,
-    bytes: usize,
-}
-
-/// Properties of a stream that only the embedder knows: addresses, TLS, the upstream that was chosen.
+/// Properties that only the embedder knows: of a stream, as addresses, TLS, the upstream that was chosen; or of the process.
 pub trait PropertySource: Send {
-    /// The value at `path`, or `None` where it is not known (yet).
+    /// The value at `path`, which has the spelling of [`WELL_KNOWN`], or `None` where it is not known (yet).
     fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue>;
 }
 
@@ -60,34 +54,6 @@ impl<'a> PropertyPath<'a> {
     }
 }
 
-// === impl PropertyStore ===
-
-impl PropertyStore {
-    /// The value that was set at `path`.
-    pub fn get(&self, path: PropertyPath<'_>) -> Option<&[u8]> {
-        self.values.get(path.as_bytes()).map(Vec::as_slice)
-    }
-
-    /// Sets a value. Returns `false`, and changes nothing, where the store would grow beyond `limit` bytes.
-    pub fn set(&mut self, path: PropertyPath<'_>, value: &[u8], limit: usize) -> bool {
-        let old = self.get(path).map_or(0, |old| path.as_bytes().len() + old.len());
-        let size = self.bytes - old + path.as_bytes().len() + value.len();
-        if size > limit {
-            return false;
-        }
-        self.bytes = size;
-        self.values.insert(path.as_bytes().into(), value.to_vec());
-        true
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        if self.bytes > 0 || !self.values.is_empty() {
-            *self = Self::default();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,19 +74,5 @@ mod tests {
             assert_eq!(first, segments[0]);
             assert_eq!(rest.is_some(), segments.len() > 1);
         }
-    }
-
-    #[test]
-    fn store_is_bounded_and_forgets() {
-        let path = PropertyPath::new(b"mine");
-        let mut store = PropertyStore::default();
-        assert!(store.set(path, b"123456", 10));
-        assert!(store.set(path, b"654321", 10), "replacing needs no more room");
-        assert!(!store.set(PropertyPath::new(b"b"), b"1", 10));
-        assert!(!store.set(path, b"1234567", 10));
-        assert_eq!(store.get(path), Some(&b"654321"[..]));
-        store.clear();
-        assert_eq!(store.get(path), None);
-        assert!(store.set(path, b"123456", 10));
     }
 }

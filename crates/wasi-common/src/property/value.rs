@@ -5,14 +5,18 @@ use crate::packed::{Layout, pack};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A value of a property.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PropertyValue {
-    /// Bytes or text, as they are.
+    /// Text, as it is; it need not be UTF-8.
     Bytes(Vec<u8>),
+    /// Bytes that are no text, as they are. Only expressions tell the difference.
+    Opaque(Vec<u8>),
     /// A signed integer: 8 bytes, little-endian.
     Int(i64),
     /// An unsigned integer: 8 bytes, little-endian.
     Uint(u64),
+    /// 8 bytes, IEEE 754, little-endian.
+    Double(f64),
     /// 1 byte, 0 or 1.
     Bool(bool),
     /// Nanoseconds since 1970 as a signed integer.
@@ -21,6 +25,8 @@ pub enum PropertyValue {
     Duration(Duration),
     /// A map in the packed form with terminators, which is the same for both generations of the ABI here.
     Map(ByteMap),
+    /// Properties with their names, as a map in that form, in which each value has the form of its type.
+    Struct(Vec<(Vec<u8>, PropertyValue)>),
 }
 
 // === impl PropertyValue ===
@@ -29,9 +35,10 @@ impl PropertyValue {
     /// The bytes that a plugin sees.
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
-            Self::Bytes(bytes) => bytes,
+            Self::Bytes(bytes) | Self::Opaque(bytes) => bytes,
             Self::Int(value) => value.to_le_bytes().to_vec(),
             Self::Uint(value) => value.to_le_bytes().to_vec(),
+            Self::Double(value) => value.to_le_bytes().to_vec(),
             Self::Bool(value) => vec![u8::from(value)],
             Self::Timestamp(time) => {
                 let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -44,6 +51,16 @@ impl PropertyValue {
             Self::Map(map) => {
                 let mut block = Vec::new();
                 pack(map.iter(), Layout::NulTerminated, &mut block);
+                block
+            }
+            Self::Struct(members) => {
+                let pairs = members
+                    .into_iter()
+                    .map(|(name, value)| (name, value.into_bytes()));
+                let pairs: Vec<_> = pairs.collect();
+                let pairs = pairs.iter().map(|(name, value)| (&name[..], &value[..]));
+                let mut block = Vec::new();
+                pack(pairs, Layout::NulTerminated, &mut block);
                 block
             }
         }
@@ -72,6 +89,8 @@ mod tests {
             ("a".into(), b"a".to_vec()),
             (PropertyValue::Int(-2), (-2i64).to_le_bytes().to_vec()),
             (PropertyValue::Uint(7), 7u64.to_le_bytes().to_vec()),
+            (PropertyValue::Double(1.5), 1.5f64.to_le_bytes().to_vec()),
+            (PropertyValue::Opaque(b"\xff".to_vec()), b"\xff".to_vec()),
             (PropertyValue::Bool(true), vec![1]),
             (
                 PropertyValue::Duration(Duration::from_micros(3)),
@@ -84,6 +103,10 @@ mod tests {
             (
                 PropertyValue::Map([("k", "v")].into_iter().collect()),
                 b"\x01\0\0\0\x01\0\0\0\x01\0\0\0k\0v\0".to_vec(),
+            ),
+            (
+                PropertyValue::Struct(vec![(b"k".to_vec(), PropertyValue::Bool(true))]),
+                b"\x01\0\0\0\x01\0\0\0\x01\0\0\0k\0\x01\0".to_vec(),
             ),
         ];
         for (value, bytes) in table {
