@@ -1,6 +1,7 @@
 //! The semantics of wasi-ffi: calls of the embedder's functions, and what custom callbacks return.
 
-use crate::registry::{CallContext, FunctionRegistry};
+use crate::call::{CallContext, PluginStates};
+use crate::registry::FunctionRegistry;
 use bytes::Bytes;
 use std::sync::Arc;
 use wasi_common::callout::CustomParameters;
@@ -13,6 +14,7 @@ pub struct Functions {
     registry: Arc<FunctionRegistry>,
     results: HandleTable<Vec<Bytes>>,
     kept_bytes: usize,
+    states: PluginStates,
     /// What the custom callback that is running has set.
     callback_results: Vec<Bytes>,
 }
@@ -47,8 +49,8 @@ impl Functions {
     /// `bad_argument` for an unknown function, `not_allowed` where the policy forbids it, `invalid_operation` while no plugin is
     /// executing; `unavailable` where the parameters are larger than the plugin's bound for arguments, where it has too many results
     /// that it did not take, or where these are larger than that bound. Otherwise what the function answered; see [`FunctionError::status`](crate::FunctionError::status).
-    pub fn call(&mut self, common: &Common, number: u32, parameters: &[&[u8]]) -> Result<u32, Status> {
-        let settings = common.current_settings().ok_or(Status::InvalidOperation)?;
+    pub fn call(&mut self, common: &mut Common, number: u32, parameters: &[&[u8]]) -> Result<u32, Status> {
+        let settings = Arc::clone(common.current_settings().ok_or(Status::InvalidOperation)?);
         let registered = self.registry.get(number).ok_or(Status::BadArgument)?;
         if !settings.permissions.functions.allows(registered.name.as_bytes()) {
             return Err(Status::NotAllowed);
@@ -59,12 +61,15 @@ impl Functions {
         if packed_list_len(parameters.iter().copied()) > limits.argument_bytes {
             return Err(Status::Unavailable);
         }
-        let context = CallContext {
-            plugin: settings,
+        let mut context = CallContext {
+            plugin: &settings,
             context_id: common.scope.context_id,
             callback: common.scope.callback,
+            plugin_id,
+            common,
+            states: &mut self.states,
         };
-        let results = (registered.function)(&context, parameters).map_err(|error| {
+        let results = (registered.function)(&mut context, parameters).map_err(|error| {
             tracing::debug!(
                 plugin = settings.name,
                 function = registered.name,
@@ -149,6 +154,7 @@ impl Functions {
     /// Drops what belongs to a plugin that goes.
     pub fn remove_plugin(&mut self, plugin_id: u32) {
         self.forget_results(Some(plugin_id));
+        self.states.remove_plugin(plugin_id);
     }
 
     fn forget_results(&mut self, of_plugin: Option<u32>) {

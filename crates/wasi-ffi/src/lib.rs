@@ -74,6 +74,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bindings;
+pub mod call;
 pub mod callbacks;
 pub mod core;
 pub mod hostcalls;
@@ -81,8 +82,9 @@ pub mod registry;
 
 pub use self::core::Functions;
 pub use bindings::{Callbacks, add_to_linker};
+pub use call::CallContext;
 pub use callbacks::{CallbackError, FfiCallbacks};
-pub use registry::{CallContext, FunctionError, FunctionRegistry, RegisterError};
+pub use registry::{Function, FunctionError, FunctionRegistry, RegisterError};
 
 /// Store data that holds calls of functions.
 pub trait FfiView: wasi_common::CommonView {

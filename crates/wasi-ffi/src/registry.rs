@@ -1,11 +1,12 @@
 //! The functions of the embedder.
 
+use crate::call::CallContext;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
-use wasi_common::{PluginSettings, Status};
+use wasi_common::Status;
 
 /// The functions that plugins can call, by name and by number. It is filled once and then shared by all workers.
 #[derive(Default)]
@@ -16,19 +17,8 @@ pub struct FunctionRegistry {
 
 /// A function of the embedder: gets the parameters in their order and returns any number of results.
 ///
-/// It is called within a hostcall, on whichever worker the plugin runs, so it must not block and cannot enter a plugin.
-pub type Function = dyn Fn(&CallContext<'_>, &[&[u8]]) -> Result<Vec<Bytes>, FunctionError> + Send + Sync;
-
-/// Who calls a function.
-#[derive(Debug, Clone, Copy)]
-pub struct CallContext<'a> {
-    /// The plugin that calls: its name, configuration and what it may do.
-    pub plugin: &'a PluginSettings,
-    /// The context whose callback is running; the plugin's own id where it is for no stream.
-    pub context_id: u32,
-    /// The callback that is running.
-    pub callback: &'a str,
-}
+/// Of its caller it sees, and may change, what the [`CallContext`] offers. It is called within a hostcall, on whichever worker the plugin runs, so it must not block and cannot enter a plugin.
+pub type Function = dyn Fn(&mut CallContext<'_>, &[&[u8]]) -> Result<Vec<Bytes>, FunctionError> + Send + Sync;
 
 /// Why a function of the embedder did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -96,7 +86,7 @@ impl FunctionRegistry {
     /// The name is in use, or no number is left.
     pub fn register<F>(&mut self, name: impl Into<String>, function: F) -> Result<u32, RegisterError>
     where
-        F: Fn(&CallContext<'_>, &[&[u8]]) -> Result<Vec<Bytes>, FunctionError> + Send + Sync + 'static,
+        F: Fn(&mut CallContext<'_>, &[&[u8]]) -> Result<Vec<Bytes>, FunctionError> + Send + Sync + 'static,
     {
         let name = name.into();
         let greatest = self.by_number.last_key_value().map_or(0, |(number, _)| *number);
@@ -118,7 +108,7 @@ impl FunctionRegistry {
         function: F,
     ) -> Result<(), RegisterError>
     where
-        F: Fn(&CallContext<'_>, &[&[u8]]) -> Result<Vec<Bytes>, FunctionError> + Send + Sync + 'static,
+        F: Fn(&mut CallContext<'_>, &[&[u8]]) -> Result<Vec<Bytes>, FunctionError> + Send + Sync + 'static,
     {
         let name = name.into();
         if self.by_name.contains_key(&name) {
@@ -170,6 +160,20 @@ impl FunctionError {
     }
 }
 
+impl From<Status> for FunctionError {
+    /// The error by which a function passes on what a core answered.
+    fn from(status: Status) -> Self {
+        let text = format!("{status:?}");
+        match status {
+            Status::NotFound => Self::NotFound(text),
+            Status::NotAllowed => Self::NotAllowed(text),
+            Status::Unavailable | Status::BufferTooSmall => Self::Unavailable(text),
+            Status::InternalFailure | Status::Unimplemented => Self::Failed(text),
+            _ => Self::BadArgument(text),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +181,7 @@ mod tests {
     #[test]
     fn names_and_numbers() {
         let mut registry = FunctionRegistry::new();
-        let nothing = |_: &CallContext<'_>, _: &[&[u8]]| Ok(Vec::new());
+        let nothing = |_: &mut CallContext<'_>, _: &[&[u8]]| Ok(Vec::new());
         assert_eq!(registry.register("a", nothing), Ok(1));
         assert_eq!(registry.register_as(0, "zero", nothing), Ok(()));
         assert_eq!(registry.register_as(70, "b", nothing), Ok(()));

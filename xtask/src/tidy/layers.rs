@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
         "wasi-queue",
         "wasi-timer",
     ],
-    &["proxywasm-wasi"],
+    &["proxywasm-functions", "proxywasm-wasi"],
     &["proxywasm-legacy"],
     &["proxywasm-host"],
     &["proxywasm-runner"],

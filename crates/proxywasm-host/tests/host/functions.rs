@@ -64,7 +64,7 @@ fn guest(request: &str, callback: &str) -> String {
 /// `twice` returns each parameter two times; `fail` fails as its first parameter says by its length; `forbidden` is not for plugins.
 fn functions() -> FunctionRegistry {
     let mut functions = FunctionRegistry::new();
-    let twice = |call: &CallContext<'_>, parameters: &[&[u8]]| {
+    let twice = |call: &mut CallContext<'_>, parameters: &[&[u8]]| {
         assert_eq!(call.plugin.name, "p0");
         assert_eq!(call.callback, "on_http_request_headers");
         let both = parameters
@@ -73,7 +73,7 @@ fn functions() -> FunctionRegistry {
         Ok(both.collect())
     };
     functions.register("twice", twice).unwrap();
-    let fail = |_: &CallContext<'_>, parameters: &[&[u8]]| {
+    let fail = |_: &mut CallContext<'_>, parameters: &[&[u8]]| {
         let why = "a test wants it".to_owned();
         Err(match parameters.len() {
             0 => FunctionError::Failed(why),
@@ -408,7 +408,7 @@ fn functions_and_callbacks_of_the_older_abis() {
             "(i32.const 16) (i32.const 20)) (then",
         );
     let mut functions = FunctionRegistry::new();
-    let join = |_: &CallContext<'_>, parameters: &[&[u8]]| {
+    let join = |_: &mut CallContext<'_>, parameters: &[&[u8]]| {
         let parts = parameters.concat();
         Ok(parts
             .split(|byte| *byte == b',')

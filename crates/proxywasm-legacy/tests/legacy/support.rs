@@ -198,12 +198,12 @@ pub(crate) fn instantiate(wasm: &[u8]) -> wasmtime::Result<(Store<State>, Instan
 /// `twice` returns its argument two times, `fail` refuses it if there is one, and fails otherwise.
 fn functions() -> FunctionRegistry {
     let mut functions = FunctionRegistry::new();
-    let twice = |_: &CallContext<'_>, parameters: &[&[u8]]| {
+    let twice = |_: &mut CallContext<'_>, parameters: &[&[u8]]| {
         let argument = parameters.concat();
         Ok(vec![argument.clone().into(), argument.into()])
     };
     functions.register("twice", twice).unwrap();
-    let fail = |_: &CallContext<'_>, parameters: &[&[u8]]| match parameters {
+    let fail = |_: &mut CallContext<'_>, parameters: &[&[u8]]| match parameters {
         [b""] => Err(FunctionError::Failed("it always does".into())),
         _ => Err(FunctionError::BadArgument("it wants none".into())),
     };

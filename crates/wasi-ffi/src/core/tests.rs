@@ -2,19 +2,19 @@ use super::*;
 use crate::registry::FunctionError;
 use std::sync::Mutex;
 use wasi_common::permissions::Allowed;
-use wasi_common::{AbiPolicy, CallScope, PluginSettings};
+use wasi_common::{AbiPolicy, CallScope, PluginSettings, PropertyPath, PropertyValue};
 
 /// `reverse` returns its parameters in reverse; `fail` returns the error that its parameter is the number of.
 fn registry() -> Arc<FunctionRegistry> {
     let mut registry = FunctionRegistry::new();
-    let reverse = |_: &CallContext<'_>, parameters: &[&[u8]]| {
+    let reverse = |_: &mut CallContext<'_>, parameters: &[&[u8]]| {
         Ok(parameters
             .iter()
             .rev()
             .map(|one| Bytes::copy_from_slice(one))
             .collect())
     };
-    let fail = |_: &CallContext<'_>, parameters: &[&[u8]]| {
+    let fail = |_: &mut CallContext<'_>, parameters: &[&[u8]]| {
         Err(match parameters {
             [b"0"] => FunctionError::BadArgument("why".into()),
             [b"1"] => FunctionError::NotFound("why".into()),
@@ -81,18 +81,18 @@ fn calls() {
     ];
     for (number, parameter, expected) in refused {
         assert_eq!(
-            functions.call(&common, *number, &[parameter]),
+            functions.call(&mut common, *number, &[parameter]),
             Err(*expected),
             "{number}"
         );
     }
-    let id = functions.call(&common, 1, &[b"a", b"", b"bc"]).unwrap();
+    let id = functions.call(&mut common, 1, &[b"a", b"", b"bc"]).unwrap();
     assert_eq!(functions.results(&common, id).unwrap(), [&b"bc"[..], b"", b"a"]);
     assert_eq!(functions.results(&common, 99), Err(Status::BadArgument));
-    let empty = functions.call(&common, 1, &[]).unwrap();
+    let empty = functions.call(&mut common, 1, &[]).unwrap();
     assert_ne!(empty, id);
     assert_eq!(
-        functions.call(&common, 1, &[]),
+        functions.call(&mut common, 1, &[]),
         Err(Status::Unavailable),
         "two are kept"
     );
@@ -104,7 +104,7 @@ fn calls() {
     assert_eq!(functions.take_results(&common, id), Err(Status::BadArgument));
     assert_eq!(functions.take_results(&common, empty), Ok(vec![]));
     common.scope = CallScope::default();
-    assert_eq!(functions.call(&common, 1, &[]), Err(Status::InvalidOperation));
+    assert_eq!(functions.call(&mut common, 1, &[]), Err(Status::InvalidOperation));
 }
 
 #[test]
@@ -121,14 +121,14 @@ fn a_function_never_sees_more_than_the_bound_for_arguments() {
         let called = Arc::new(Mutex::new(0));
         let count = Arc::clone(&called);
         let mut registry = FunctionRegistry::new();
-        let function = move |_: &CallContext<'_>, _: &[&[u8]]| {
+        let function = move |_: &mut CallContext<'_>, _: &[&[u8]]| {
             *count.lock().unwrap() += 1;
             Ok(Vec::new())
         };
         registry.register("reverse", function).unwrap();
         let region = vec![0; len];
         let result =
-            Functions::new(Arc::new(registry)).call(&two_plugins(), 1, &vec![&region[..]; parameters]);
+            Functions::new(Arc::new(registry)).call(&mut two_plugins(), 1, &vec![&region[..]; parameters]);
         let expected = if calls == 1 {
             Ok(1)
         } else {
@@ -144,7 +144,7 @@ fn a_function_never_sees_more_than_the_bound_for_arguments() {
 
 #[test]
 fn what_was_not_taken_is_forgotten_and_its_room_is_free_again() {
-    let common = two_plugins();
+    let mut common = two_plugins();
     let mut functions = Functions::new(registry());
     let large: &[u8] = &[b'x'; 92];
     let mut previous = 0;
@@ -152,9 +152,9 @@ fn what_was_not_taken_is_forgotten_and_its_room_is_free_again() {
         functions.remove_plugin(1)
     }] {
         functions.callback_returned();
-        let id = functions.call(&common, 1, &[large]).unwrap();
+        let id = functions.call(&mut common, 1, &[large]).unwrap();
         assert!(id > previous, "an id does not name later results");
-        assert_eq!(functions.call(&common, 1, &[b""]), Err(Status::Unavailable));
+        assert_eq!(functions.call(&mut common, 1, &[b""]), Err(Status::Unavailable));
         functions.remove_plugin(2);
         assert!(functions.results(&common, id).is_ok());
         end(&mut functions);
@@ -169,7 +169,7 @@ fn who_calls_is_told() {
     let seen = Arc::new(Mutex::new(String::new()));
     let mut registry = FunctionRegistry::new();
     let writes = Arc::clone(&seen);
-    let whoami = move |context: &CallContext<'_>, _: &[&[u8]]| {
+    let whoami = move |context: &mut CallContext<'_>, _: &[&[u8]]| {
         *writes.lock().unwrap() = format!(
             "{} {} {}",
             context.plugin.name, context.context_id, context.callback
@@ -179,7 +179,9 @@ fn who_calls_is_told() {
     registry.register("reverse", whoami).unwrap();
     let mut common = two_plugins();
     common.scope = CallScope::new(2, 7, "on_http_request_headers");
-    Functions::new(Arc::new(registry)).call(&common, 1, &[]).unwrap();
+    Functions::new(Arc::new(registry))
+        .call(&mut common, 1, &[])
+        .unwrap();
     assert_eq!(*seen.lock().unwrap(), "second 7 on_http_request_headers");
 }
 
@@ -220,4 +222,52 @@ fn results_of_custom_callbacks() {
         Err(Status::BadArgument)
     );
     assert!(functions.end_callback(&mut common).is_empty());
+}
+
+#[test]
+fn what_functions_keep_and_change() {
+    let mut registry = FunctionRegistry::new();
+    let count = |context: &mut CallContext<'_>, _: &[&[u8]]| {
+        let count = context.state::<u8>();
+        *count += 1;
+        let count = *count;
+        *context.state::<u16>() += 100;
+        Ok(vec![Bytes::from(vec![count])])
+    };
+    registry.register("reverse", count).unwrap();
+    let rename = |context: &mut CallContext<'_>, parameters: &[&[u8]]| {
+        let name = PropertyPath::new(b"plugin_name");
+        assert_eq!(context.property(name)?, PropertyValue::from("first"));
+        assert!(!context.is_of_stream());
+        context.set_property(PropertyPath::new(&parameters.concat()), b"value")?;
+        Ok(Vec::new())
+    };
+    registry.register("fail", rename).unwrap();
+    let mut common = two_plugins();
+    let mut functions = Functions::new(Arc::new(registry));
+    let count = |functions: &mut Functions, common: &mut Common, plugin_id| {
+        common.scope = CallScope::new(plugin_id, plugin_id, "on_timer_ready");
+        let id = functions.call(common, 1, &[]).unwrap();
+        functions.take_results(common, id).unwrap().concat()
+    };
+    assert_eq!(count(&mut functions, &mut common, 1), [1]);
+    assert_eq!(count(&mut functions, &mut common, 1), [2]);
+    assert_eq!(
+        count(&mut functions, &mut common, 2),
+        [1],
+        "each plugin has its own"
+    );
+    functions.remove_plugin(1);
+    assert_eq!(count(&mut functions, &mut common, 2), [2]);
+    assert_eq!(
+        count(&mut functions, &mut common, 1),
+        [1],
+        "it went with the plugin"
+    );
+
+    assert!(functions.call(&mut common, 2, &[b"mine"]).is_ok());
+    let mine = common.property(1, PropertyPath::new(b"mine"));
+    assert_eq!(mine.unwrap(), &b"value"[..]);
+    let refused = functions.call(&mut common, 2, &[b"request"]);
+    assert_eq!(refused, Err(Status::NotAllowed));
 }
