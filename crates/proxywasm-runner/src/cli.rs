@@ -215,7 +215,10 @@ fn configuration(argument: &str) -> anyhow::Result<Bytes> {
 
 /// What plugins reach; each worker puts a log of its own in the place of this one.
 fn start_services(options: &LogOptions) -> Services {
-    Services::new(Arc::new(RateLimited::tracing(options)))
+    Services {
+        functions: crate::functions(),
+        ..Services::new(Arc::new(RateLimited::tracing(options)))
+    }
 }
 
 /// Runs until a signal comes.

@@ -52,10 +52,12 @@ mod cluster;
 pub mod config;
 mod driver;
 mod forwarding;
+mod functions;
 pub mod inspect;
 mod listen;
 mod log;
 mod message;
+mod node;
 mod properties;
 #[cfg(feature = "redis")]
 mod redis;
@@ -75,8 +77,10 @@ pub use cluster::{
     UpstreamSettings,
 };
 pub use forwarding::{Forwarded, ForwardingHeaders};
+pub use functions::functions;
 pub use listen::ListenError;
 pub use log::{LogOptions, RateLimited, parse_filter};
+pub use node::Node;
 pub use remote::Remote;
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
 pub use settings::{

@@ -19,6 +19,7 @@ mod background;
 mod diagnostic;
 mod http;
 mod listener;
+mod node;
 mod plugin;
 mod redis;
 mod routes;
@@ -36,6 +37,7 @@ use crate::upstream::UpstreamTarget;
 use admin::AdminEntry;
 use background::BackgroundEntry;
 use listener::ListenerEntry;
+use node::NodeEntry;
 use plugin::PluginEntry;
 use proxywasm_host::{Engine, FilterChain, Plugin, Services};
 use redis::RedisEntry;
@@ -86,6 +88,8 @@ struct Root {
     /// Bounds on queues. Past one, a write answers `unavailable`.
     #[serde(default)]
     queues: QueuesEntry,
+    /// Who this runner is, for plugins that ask for the properties of `node`. Default: nothing is known.
+    node: Option<NodeEntry>,
     /// Servers that plugins can call, by HTTP/1.1 and by gRPC (HTTP/2 without TLS). Default: none.
     #[serde(default)]
     upstreams: Vec<UpstreamEntry>,
@@ -157,6 +161,7 @@ impl ConfigFile {
             .map_err(|(location, message)| self.at(location, message))?;
         let services = Services {
             upstreams: crate::settings::names(&upstreams),
+            properties: self.root.node.as_ref().map(|node| Arc::new(node.settings()) as _),
             ..services
         };
         let folder = self.path.parent().unwrap_or(Path::new("."));
