@@ -6,7 +6,9 @@ use crate::memory::{Outcome, Span, enter};
 use crate::numbers::{self, StreamType};
 use crate::view::LegacyView;
 use bytes::Bytes;
+use wasi_common::Common;
 use wasi_common::packed::{Layout, unpack};
+use wasi_common::stream::Reply;
 use wasi_http::LocalResponse;
 use wasmtime::Caller;
 
@@ -68,6 +70,7 @@ pub(super) fn respond<T: LegacyView + 'static>(mut caller: Caller<'_, T>, respon
         details: Bytes::copy_from_slice(details),
     };
     let context_id = parts.common.scope.context_id;
+    tell_what_is_lost(parts.common, &response);
     let responded = parts.http.respond(parts.common, context_id, response);
     outcome(parts.common, Hostcall::SendLocalResponse, responded)
 }
@@ -94,4 +97,28 @@ pub(super) fn done<T: LegacyView + 'static>(mut caller: Caller<'_, T>) -> Outcom
         parts.lifecycle.plugin_shutdown(parts.common, context_id)
     };
     outcome(parts.common, Hostcall::Done, finished)
+}
+
+/// Plugins do not survive being told that their answer is not sent as they gave it, so that the host's own log says it.
+fn tell_what_is_lost(common: &Common, response: &LocalResponse) {
+    let context = common.contexts.context(common.scope.context_id);
+    let stream = context.and_then(|context| common.streams.get(context.stream));
+    let why = match stream.map(|stream| stream.reply) {
+        Some(Reply::Sent) => "a response has begun, so that the stream is reset",
+        Some(Reply::Local) => "there is another one already, which is sent",
+        Some(Reply::Closed) | None => "there is no stream to answer",
+        Some(Reply::Open) if !(200..=599).contains(&response.status) => {
+            "its status is none, so that it is 500"
+        }
+        Some(Reply::Open) => return,
+    };
+    tracing::debug!(
+        plugin = common
+            .current_settings()
+            .map_or("", |settings| settings.name.as_str()),
+        context = common.scope.context_id,
+        callback = common.scope.callback,
+        status = response.status,
+        "the answer of a plugin is not sent as it is: {why}"
+    );
 }
