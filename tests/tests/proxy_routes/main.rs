@@ -7,6 +7,7 @@
 )]
 #![cfg(test)]
 
+mod documentation;
 mod headers;
 mod plugins;
 mod table;

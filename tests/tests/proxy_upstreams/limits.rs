@@ -3,7 +3,6 @@
 use super::{Server, before, ok, until};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
 
 #[test]
 fn some_wait_and_others_are_refused() {
@@ -45,15 +44,20 @@ fn some_wait_and_others_are_refused() {
 
 #[test]
 fn who_leaves_makes_room() {
-    let server = Server::start(|request| {
-        let slow = request.start.contains("/slow");
-        slow.then(|| thread::sleep(Duration::from_secs(1)));
+    let (end, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let server = Server::start(move |request| {
+        if request.start.contains("/held") {
+            // Until the test ends.
+            let _ = held.lock().unwrap().recv();
+        }
         Some(ok("done"))
     });
     let proxy = before(&[&server], "limits: { requests: 1, pending: 1 }");
     let mut leaves = proxy.client();
-    leaves.send("GET /slow HTTP/1.1\r\nhost: h\r\n\r\n");
+    leaves.send("GET /held HTTP/1.1\r\nhost: h\r\n\r\n");
     until("it is there", || server.seen() == 1);
     drop(leaves);
     assert_eq!(proxy.client().request("GET /", &[]).text(), "done");
+    drop(end);
 }

@@ -8,8 +8,8 @@ use std::hash::Hasher;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-/// Chooses a server, of those that were not tried while there are any. With less than `panic_threshold` percent of the weights available,
-/// all are used.
+/// Chooses a server: of those that are available and were not tried, else of those that were not tried, else of those that are available.
+/// With less than `panic_threshold` percent of the weights available, all are taken for it.
 pub(super) fn choose<'a>(
     balance: &Balance,
     panic_threshold: u8,
@@ -30,14 +30,14 @@ pub(super) fn choose<'a>(
     let panics = available * 100 < all * u64::from(panic_threshold) || available == 0;
     let usable = |endpoint: &&Rc<Endpoint>| panics || endpoint.state.is_available();
     let untried = |endpoint: &&Rc<Endpoint>| !tried.iter().any(|other| Rc::ptr_eq(endpoint, other));
-    let fresh = tried.is_empty()
-        || endpoints
-            .iter()
-            .any(|endpoint| usable(&endpoint) && untried(&endpoint));
+    let any = |fits: &dyn Fn(&&Rc<Endpoint>) -> bool| endpoints.iter().any(|endpoint| fits(&endpoint));
+    // Where nothing was tried, which is nearly always, this says so at once.
+    let any_untried = tried.is_empty() || any(&untried);
+    let any_fresh = tried.is_empty() || any(&|endpoint| usable(endpoint) && untried(endpoint));
     let candidates = endpoints
         .iter()
-        .filter(usable)
-        .filter(|endpoint| !fresh || untried(endpoint));
+        .filter(|endpoint| usable(endpoint) || (any_untried && !any_fresh))
+        .filter(|endpoint| !any_untried || untried(endpoint));
     match (balance, key) {
         (Balance::Hash(_), Some(key)) => by_hash(candidates, key),
         (Balance::LeastRequest, _) => by_load(candidates),
@@ -242,7 +242,8 @@ mod tests {
             (&[0, 1, 2, 3], &[], 0, &[0, 1, 2, 3]),
             (&[], &[0, 1], 50, &[2, 3]),
             (&[1], &[0, 2], 50, &[3]),
-            (&[1], &[0, 2, 3], 50, &[0, 2, 3]),
+            (&[1], &[0, 2, 3], 50, &[1]),
+            (&[1], &[0, 1, 2, 3], 50, &[0, 2, 3]),
         ];
         for (ejected, tried, threshold, expected) in table {
             let endpoints = endpoints(&[1; 4]);

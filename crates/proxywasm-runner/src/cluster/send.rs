@@ -73,10 +73,10 @@ impl Cluster {
             let copy = (copies && more).then(|| copy(&request)).flatten();
             let attempt = attempt(&endpoint, request, retries.per_try_timeout, tell).await;
             self.report(&endpoint, attempt.is_success());
-            // Whether it may be sent again, and what then is.
-            let mut permit = |again: Option<Request<RequestBody>>| {
+            // What is sent again, if it may be. Where no connection could be made nobody has more to do for it, so no budget is needed.
+            let mut permit = |again: Option<Request<RequestBody>>, was_sent: bool| {
                 let again = again.filter(|again| more && again.body().is_whole())?;
-                if retrying.is_none() {
+                if was_sent && retrying.is_none() {
                     retrying = Some(admission.retry(retries)?);
                 }
                 Some(again)
@@ -84,7 +84,7 @@ impl Cluster {
             let again = match attempt {
                 Attempt::Response(response) => {
                     let retried = retries.statuses.contains(&response.status());
-                    match Some(copy).filter(|_| retried).and_then(permit) {
+                    match copy.filter(|_| retried).and_then(|copy| permit(Some(copy), true)) {
                         Some(again) => again,
                         None => {
                             let guards = (admitted, busy, retrying);
@@ -93,8 +93,11 @@ impl Cluster {
                         }
                     }
                 }
-                Attempt::Failed(Failed { error, again }) => permit(again).ok_or(error)?,
-                Attempt::TimedOut(limit) => permit(copy).ok_or(UpstreamError::Timeout(limit))?,
+                Attempt::Failed(Failed { error, again }) => {
+                    let was_sent = !matches!(error, UpstreamError::Connect(_));
+                    permit(again, was_sent).ok_or(error)?
+                }
+                Attempt::TimedOut(limit) => permit(copy, true).ok_or(UpstreamError::Timeout(limit))?,
             };
             tracing::debug!(upstream = settings.name, endpoint = %endpoint.state, "a request is sent again");
             request = again;

@@ -115,7 +115,8 @@ pub struct Retries {
     pub statuses: Vec<StatusCode>,
     /// How long the head of a response may take before the request is sent again.
     pub per_try_timeout: Option<Duration>,
-    /// How many requests may be under way that were sent again, in percent of all that are under way.
+    /// How many requests may be under way that servers got again, in percent of all that are under way. The default is enough for one of
+    /// two servers to crash.
     pub budget_percent: u32,
     /// As many may be in any case.
     pub budget_min: u32,
@@ -161,8 +162,8 @@ impl Default for Retries {
             attempts: 2,
             statuses: Vec::new(),
             per_try_timeout: None,
-            budget_percent: 20,
-            budget_min: 3,
+            budget_percent: 75,
+            budget_min: 10,
             body_bytes: 64 << 10,
         }
     }

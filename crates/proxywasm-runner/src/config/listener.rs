@@ -44,7 +44,7 @@ pub(super) struct ListenerEntry {
     #[serde(default)]
     pub(super) paths: PathsEntry,
     /// How long a connection to the upstream may take; then the client gets 504, or is reset with `protocol: tcp`. Default: `5s`.
-    connect_timeout: Option<Period>,
+    connect_timeout: Option<Spanned<Period>>,
     /// With `protocol: tcp`: when nothing comes from either side for so long, both connections are closed. Default: `1h`.
     idle_timeout: Option<Spanned<Period>>,
 }
@@ -93,7 +93,8 @@ impl ListenerEntry {
         });
         let connect_timeout = self
             .connect_timeout
-            .map_or(DEFAULT_CONNECT_TIMEOUT, |period| period.0);
+            .as_ref()
+            .map_or(DEFAULT_CONNECT_TIMEOUT, |period| period.value.0);
         if let Some(period) = self
             .idle_timeout
             .as_ref()
@@ -159,22 +160,32 @@ impl ListenerEntry {
         chain: &dyn Fn(&[Spanned<String>]) -> FilterChain,
     ) -> Compiled<Option<RouteTable>> {
         let table = routes::compile(&self.routes, &self.virtual_hosts, known_upstream, chain)?;
-        let location = self.upstream.as_ref().map(|upstream| upstream.referenced);
-        match (table, self.named_upstream(), location) {
-            (Some(_), _, _) if self.protocol == ProtocolEntry::Tcp => Err((
-                self.address.referenced,
-                "routes are for listeners with `protocol: http`".to_owned(),
-            )),
-            (Some(_), _, Some(location)) => Err((
-                location,
-                "`upstream` and `routes` cannot both be given: a route without `match` is for all requests"
-                    .to_owned(),
-            )),
+        let error = |location, message: &str| Err((location, message.to_owned()));
+        let table = match (table, self.named_upstream(), &self.upstream) {
+            (Some(_), _, _) if self.protocol == ProtocolEntry::Tcp => {
+                return error(
+                    self.address.referenced,
+                    "routes are for listeners with `protocol: http`",
+                );
+            }
+            (Some(_), _, Some(upstream)) => {
+                return error(
+                    upstream.referenced,
+                    "`upstream` and `routes` cannot both be given: a route without `match` is for all requests",
+                );
+            }
             (None, Some(name), _) => {
                 known_upstream(&name)?;
-                Ok(Some(RouteTable::to_upstream(&name.value)))
+                Some(RouteTable::to_upstream(&name.value))
             }
-            (table, _, _) => Ok(table),
+            (table, _, _) => table,
+        };
+        match (&table, &self.connect_timeout) {
+            (Some(_), Some(timeout)) => error(
+                timeout.referenced,
+                "`connect_timeout` is given where the upstream is, under `upstreams`",
+            ),
+            _ => Ok(table),
         }
     }
 }

@@ -205,6 +205,10 @@ fn listeners_have_one_way_to_say_where_requests_go() {
             Some(("127.0.0.1:0", "routes are for listeners with `protocol: http`")),
         ),
         (
+            "upstream: backend, connect_timeout: 1s",
+            Some(("1s", "is given where the upstream is")),
+        ),
+        (
             "headers: { via: edge, forwarded: append, request_id: false }",
             None,
         ),

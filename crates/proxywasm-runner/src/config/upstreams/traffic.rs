@@ -29,9 +29,10 @@ pub(super) struct RetriesEntry {
     statuses: Vec<Spanned<u16>>,
     /// How long the head of a response may take before an idempotent request is sent again. Default: as long as it takes.
     per_try_timeout: Option<Period>,
-    /// How many requests may be under way that were sent again, in percent of all that are under way. Default: `20`.
+    /// How many requests may be under way that servers got again, in percent of all that are under way. Default: `75`, enough for one of
+    /// two servers to crash.
     budget_percent: Option<u32>,
-    /// As many may be in any case. Default: `3`.
+    /// As many may be in any case. Default: `10`.
     budget_min: Option<u32>,
     /// How much of a body is kept to be sent again. Default: `64 KiB`.
     body: Option<Size>,
