@@ -257,7 +257,7 @@ fn announce(
             out,
             "listening on {}://{address}, {workers} workers, upstream: {}",
             listener.protocol(),
-            listener.upstream
+            listener.goes_to()
         );
         for plugin in listener.chain.plugins() {
             let _ = writeln!(out, "  plugin {}: {}", plugin.name(), plugin.code().abi());

@@ -225,7 +225,11 @@ impl Runner {
             let ready = move || {
                 let _ = ready.send(());
             };
-            Ok(move || runtime.block_on(cluster::watch_all(watched, ready, shutdown)))
+            Ok(move || {
+                runtime.block_on(cluster::watch_all(watched, ready, shutdown));
+                // Nobody waits for a name that is being resolved.
+                runtime.shutdown_background();
+            })
         })?;
         // An error says that the thread is gone, and with it what it would have done.
         let _ = is_ready.recv();

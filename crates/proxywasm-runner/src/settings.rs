@@ -136,6 +136,17 @@ impl ListenerSettings {
         }
     }
 
+    /// Where it goes, for people.
+    pub(crate) fn goes_to(&self) -> String {
+        match &self.routes {
+            None => self.upstream.to_string(),
+            Some(routes) => match routes.only_upstream() {
+                Some(name) => name.to_owned(),
+                None => "as routes say".to_owned(),
+            },
+        }
+    }
+
     /// What it speaks, as the scheme of a URL.
     pub(crate) fn protocol(&self) -> &'static str {
         match self.upstream {

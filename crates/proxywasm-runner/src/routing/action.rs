@@ -137,6 +137,14 @@ impl Split {
         &self.shares
     }
 
+    /// The upstream, if there is only one.
+    pub(crate) fn only(&self) -> Option<&str> {
+        match self.shares.as_slice() {
+            [share] => Some(&share.upstream),
+            _ => None,
+        }
+    }
+
     /// The place of the upstream, among the shares, that the next request goes to.
     pub(crate) fn next(&self) -> Option<usize> {
         if self.shares.len() <= 1 {
@@ -257,9 +265,9 @@ impl Redirect {
                 format!("{scheme}://{}{target}", super::split_port(host).0)
             }
         };
-        // To begin with two slashes would make a path a host.
+        // Browsers take what begins with two slashes, of either kind, for a host.
         let place = match (&self.scheme, &self.host) {
-            (None, None) if place.starts_with("//") => format!("/{}", place.trim_start_matches('/')),
+            (None, None) => format!("/{}", place.trim_start_matches(['/', '\\'])),
             _ => place,
         };
         let location = HeaderValue::from_str(&place).map_err(|_| place)?;
@@ -349,6 +357,45 @@ mod tests {
         let places: Vec<_> = (0..100).map(|_| split.next().unwrap()).collect();
         let longest = places.chunk_by(|one, other| one == other).map(<[_]>::len).max();
         assert!(longest <= Some(3), "{places:?}");
+    }
+
+    #[test]
+    fn redirects_do_not_lead_to_other_hosts() {
+        let redirect = Redirect {
+            status: StatusCode::FOUND,
+            scheme: None,
+            host: None,
+            path: PathRewrite::Prefix("/".to_owned()),
+            strip_query: false,
+        };
+        let table = [
+            ("/old/a?b", Some("/a?b")),
+            ("/old", Some("/")),
+            ("/old//other.test", Some("/other.test")),
+            ("/old/\\other.test", Some("/other.test")),
+            ("/old/\\/other.test?//x", Some("/other.test?//x")),
+        ];
+        for (target, expected) in table {
+            let request = http::Request::get(target).body(()).unwrap();
+            let matched = PathMatch::Prefix("/old".to_owned());
+            let response = redirect.respond(&request.into_parts().0, &matched).ok();
+            let location = response.map(|response| response.headers()[LOCATION].clone());
+            assert_eq!(
+                location.as_ref().and_then(|location| location.to_str().ok()),
+                expected,
+                "{target}"
+            );
+        }
+        let to_https = Redirect {
+            scheme: Some("https".to_owned()),
+            ..redirect
+        };
+        let request = http::Request::get("/old").body(()).unwrap();
+        let matched = PathMatch::Any;
+        assert!(
+            to_https.respond(&request.into_parts().0, &matched).is_err(),
+            "nobody knows to which host"
+        );
     }
 
     #[test]

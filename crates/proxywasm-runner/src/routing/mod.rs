@@ -119,6 +119,22 @@ impl RouteTable {
         host.routes.iter().find(|route| route.matches.fits(head))
     }
 
+    /// The upstream that all requests go to, if that is so.
+    pub(crate) fn only_upstream(&self) -> Option<&str> {
+        let [host] = self.virtual_hosts.as_slice() else {
+            return None;
+        };
+        match (host.hosts.as_slice(), host.routes.as_slice()) {
+            ([HostPattern::Any], [route]) if route.matches.covers(&RouteMatch::default()) => {
+                match &route.action {
+                    Action::Forward(forward) => forward.split.only(),
+                    Action::Redirect(_) | Action::Respond(_) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a route has plugins of its own.
     pub(crate) fn has_chains(&self) -> bool {
         self.has_chains

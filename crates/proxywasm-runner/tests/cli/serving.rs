@@ -55,6 +55,13 @@ listeners:
     plugins: [first, second]
     upstream: echo
   - address: 127.0.0.1:0
+    routes:
+      - { match: { path: /other }, upstream: it }
+      - { respond: { status: 200, body: by a route } }
+  - address: 127.0.0.1:0
+    upstream: it
+upstreams:
+  - { name: it, url: 'http://127.0.0.1:1' }
 plugins:
   - name: first
     file: plugin.wasm
@@ -76,12 +83,19 @@ plugins:
     allowed_hostcalls: [proxy_log]
 ",
     );
-    let running = Running::start(&["serve", text(&file)], 5);
+    let running = Running::start(&["serve", text(&file)], 7);
     assert_eq!(
         running.lines[1..3],
         ["  plugin first: ABI 0.2.1", "  plugin second: ABI 0.2.1"]
     );
     assert_eq!(running.lines[4], "  no plugins");
+    for (line, upstream) in [(0, "the built-in echo"), (3, "as routes say"), (5, "it")] {
+        assert!(
+            running.lines[line].ends_with(&format!("1 workers, upstream: {upstream}")),
+            "{:?}",
+            running.lines
+        );
+    }
     assert!(running.get("/").contains("200 OK"));
     assert_eq!(running.stop("-TERM"), "", "the filter of the file is kept to");
 }
