@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 use crate::plugin::Plugin;
-use crate::vm::{MAX_BACK_OFF, back_off};
+use crate::vm::{BACK_OFF, MAX_BACK_OFF, back_off};
 use std::time::Instant;
 
 /// A plugin that is kept running.
@@ -69,7 +69,7 @@ impl Host {
                     since: now,
                 },
                 None => Phase::Waiting {
-                    until: not_before.unwrap_or_else(|| now + back_off(0)),
+                    until: not_before.unwrap_or_else(|| now + back_off(BACK_OFF, 0)),
                 },
             };
             self.run();
@@ -106,7 +106,7 @@ impl Host {
             if now.saturating_duration_since(since) >= MAX_BACK_OFF {
                 background.failures = 0;
             }
-            let delay = back_off(background.failures);
+            let delay = back_off(BACK_OFF, background.failures);
             background.failures = background.failures.saturating_add(1);
             background.phase = Phase::Waiting { until: now + delay };
             tracing::warn!(

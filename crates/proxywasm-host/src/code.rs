@@ -17,13 +17,16 @@ pub const COMPONENT_MARKER: &str = "proxy_abi_version_2021_04";
 
 /// Code of a plugin, compiled and accepted. One can serve many plugins.
 pub struct PluginCode {
-    bytes: Vec<u8>,
+    /// The code, where it may have to be compiled for the other strategy yet.
+    source: Option<Vec<u8>>,
     hash: [u8; 32],
     abi: Abi,
-    /// Compiled for instances that live as long as their worker.
-    shared: Module,
-    /// Compiled for instances that live as long as a stream, once a plugin wants that.
+    /// Compiled for instances that live as long as their worker, once a plugin wants that.
+    shared: OnceLock<Module>,
+    /// Compiled for instances that live as long as a stream, likewise.
     pooled: OnceLock<Module>,
+    reads_maps: bool,
+    reads_properties: bool,
 }
 
 /// The generation of the interface that code is written for.
@@ -35,30 +38,58 @@ pub enum Abi {
     Legacy(AbiVersion),
 }
 
+/// Imports that read header maps.
+const MAP_READERS: [&str; 4] = [
+    "get_map_values",
+    "proxy_get_header_map_pairs",
+    "proxy_get_header_map_value",
+    "proxy_get_header_map_size",
+];
+/// Imports that read properties, themselves or through a function of the embedder.
+const PROPERTY_READERS: [&str; 4] = [
+    "get_property",
+    "proxy_get_property",
+    "call_custom_function",
+    "proxy_call_foreign_function",
+];
+
 // === impl PluginCode ===
 
 impl PluginCode {
-    /// Compiles code, finds its ABI and checks what it imports and exports.
-    pub(crate) fn load(engine: &Engine, bytes: &[u8]) -> Result<Arc<Self>, LoadError> {
-        let shared = Module::new(engine.shared(), bytes).map_err(LoadError::Invalid)?;
-        let abi = Abi::detect(&shared).ok_or(LoadError::NoAbi)?;
-        match problems(&shared, abi).into_iter().next() {
-            Some(problem) => Err(problem),
-            None => Ok(Arc::new(Self {
-                bytes: bytes.to_vec(),
-                hash: Sha256::digest(bytes).into(),
-                abi,
-                shared,
-                pooled: OnceLock::new(),
-            })),
+    /// Compiles code, finds its ABI and checks what it imports and exports. Without a strategy, it can be used with any.
+    pub(crate) fn load(
+        engine: &Engine,
+        code: &[u8],
+        strategy: Option<InstanceStrategy>,
+    ) -> Result<Arc<Self>, LoadError> {
+        let hash = Sha256::digest(code).into();
+        let first = strategy.unwrap_or_default();
+        let module = engine.compile(code, &hash, first)?;
+        let abi = Abi::detect(&module).ok_or(LoadError::NoAbi)?;
+        if let Some(problem) = problems(&module, abi).into_iter().next() {
+            return Err(problem);
         }
+        let reads_properties = imports_any(&module, &PROPERTY_READERS);
+        let reads_maps = reads_properties || imports_any(&module, &MAP_READERS);
+        let mut loaded = Self {
+            source: strategy.is_none().then(|| code.to_vec()),
+            hash,
+            abi,
+            shared: OnceLock::new(),
+            pooled: OnceLock::new(),
+            reads_maps,
+            reads_properties,
+        };
+        *loaded.slot_mut(first) = OnceLock::from(module);
+        Ok(Arc::new(loaded))
     }
 
     /// Everything that keeps code from being loaded.
-    pub(crate) fn problems(engine: &Engine, bytes: &[u8]) -> Vec<LoadError> {
-        let module = match Module::new(engine.shared(), bytes) {
+    pub(crate) fn problems(engine: &Engine, code: &[u8]) -> Vec<LoadError> {
+        let hash = Sha256::digest(code).into();
+        let module = match engine.compile(code, &hash, InstanceStrategy::Shared) {
             Ok(module) => module,
-            Err(error) => return vec![LoadError::Invalid(error)],
+            Err(error) => return vec![error],
         };
         match Abi::detect(&module) {
             Some(abi) => problems(&module, abi),
@@ -78,44 +109,33 @@ impl PluginCode {
 
     /// The compiled module for a strategy.
     pub(crate) fn module(&self, engine: &Engine, strategy: InstanceStrategy) -> Result<&Module, LoadError> {
+        let slot = match strategy {
+            InstanceStrategy::Shared => &self.shared,
+            InstanceStrategy::FreshPerStream => &self.pooled,
+        };
+        if let Some(module) = slot.get() {
+            return Ok(module);
+        }
+        let source = self.source.as_ref().ok_or(LoadError::OtherStrategy)?;
+        let module = engine.compile(source, &self.hash, strategy)?;
+        Ok(slot.get_or_init(|| module))
+    }
+
+    fn slot_mut(&mut self, strategy: InstanceStrategy) -> &mut OnceLock<Module> {
         match strategy {
-            InstanceStrategy::Shared => Ok(&self.shared),
-            InstanceStrategy::FreshPerStream => {
-                if let Some(module) = self.pooled.get() {
-                    return Ok(module);
-                }
-                let module = Module::new(engine.pooled()?, &self.bytes).map_err(LoadError::Invalid)?;
-                Ok(self.pooled.get_or_init(|| module))
-            }
+            InstanceStrategy::Shared => &mut self.shared,
+            InstanceStrategy::FreshPerStream => &mut self.pooled,
         }
     }
 
     /// Whether a plugin could read header maps, also by properties: whether it imports anything that does.
     pub(crate) fn reads_maps(&self) -> bool {
-        const READERS: [&str; 4] = [
-            "get_map_values",
-            "proxy_get_header_map_pairs",
-            "proxy_get_header_map_value",
-            "proxy_get_header_map_size",
-        ];
-        self.reads_properties()
-            || self
-                .shared
-                .imports()
-                .any(|import| READERS.contains(&import.name()))
+        self.reads_maps
     }
 
     /// Whether a plugin could ask for a property, itself or through a function of the embedder.
     pub(crate) fn reads_properties(&self) -> bool {
-        const READERS: [&str; 4] = [
-            "get_property",
-            "proxy_get_property",
-            "call_custom_function",
-            "proxy_call_foreign_function",
-        ];
-        self.shared
-            .imports()
-            .any(|import| READERS.contains(&import.name()))
+        self.reads_properties
     }
 }
 
@@ -156,6 +176,10 @@ impl fmt::Display for Abi {
 }
 
 // === linking ===
+
+fn imports_any(module: &Module, names: &[&str]) -> bool {
+    module.imports().any(|import| names.contains(&import.name()))
+}
 
 /// Everything that keeps a module from being a plugin of an ABI.
 fn problems(module: &Module, abi: Abi) -> Vec<LoadError> {

@@ -30,6 +30,9 @@ pub struct PluginConfig {
     /// The hostcalls it may call, by name (`proxy_log`, `fd_write`, `send_http_response`); `None` for all. One that is not allowed
     /// answers `not_allowed`, or what comes nearest in an older ABI.
     pub allowed_hostcalls: Option<BTreeSet<String>>,
+    /// The callbacks that may be called, by name (`proxy_on_request_headers`); `None` for all. One that is not allowed is as if the module
+    /// did not export it.
+    pub allowed_callbacks: Option<BTreeSet<String>>,
     /// Callbacks that are not called although the module exports them.
     pub callbacks_off: PhaseSet,
     /// Bounds on what it can make the host hold.
@@ -40,6 +43,9 @@ pub struct PluginConfig {
     pub resources: Resources,
     /// What happens to streams when its instance fails.
     pub failure: FailurePolicy,
+    /// How long after a failure the next instance is made, with [`FailurePolicy::Reload`], and after a start that failed with any policy;
+    /// jittered, and twice as long each time a start fails. A second.
+    pub reload_back_off: Duration,
     /// How its instances are made.
     pub instances: InstanceStrategy,
     /// What a pause in the headers callback means, for the older ABIs.
@@ -78,8 +84,8 @@ pub enum FailurePolicy {
     Closed,
     /// They go on without the plugin.
     Open,
-    /// As `Closed`, but a fresh instance is made no sooner than a jittered second after the last one was; until then streams are
-    /// answered with 503. For plugins whose start is costly.
+    /// As `Closed`, but a fresh instance is made no sooner than the jittered
+    /// [`PluginConfig::reload_back_off`] after the last one was; until then streams are answered with 503. For plugins whose start is costly.
     Reload,
 }
 
@@ -111,11 +117,13 @@ impl PluginConfig {
             vm_configuration: Bytes::new(),
             environment: Vec::new(),
             allowed_hostcalls: None,
+            allowed_callbacks: None,
             callbacks_off: PhaseSet::default(),
             limits: Limits::default(),
             permissions: Permissions::default(),
             resources: Resources::default(),
             failure: FailurePolicy::default(),
+            reload_back_off: Duration::from_secs(1),
             instances: InstanceStrategy::default(),
             headers_pause: HeadersPause::default(),
             repeated_headers: RepeatedHeaders::default(),

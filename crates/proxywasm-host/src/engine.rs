@@ -1,7 +1,8 @@
 //! The Wasm engines, and the clock by which runaway plugins are stopped.
 
+use crate::cache::{CacheFigures, CacheSettings, CompileCache};
 use crate::code::PluginCode;
-use crate::config::PluginConfig;
+use crate::config::{InstanceStrategy, PluginConfig};
 use crate::error::{EngineError, LoadError, StartError};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
@@ -9,7 +10,7 @@ use crate::services::Services;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use wasi_log::MemorySink;
-use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, InstanceAllocationStrategy, Module, PoolingAllocationConfig};
 
 /// What compiles and runs plugins. One serves a whole process; clones are the same engine.
 #[derive(Clone)]
@@ -27,10 +28,13 @@ pub struct EngineSettings {
     pub pooled_instances: u32,
     /// Bytes of memory that each of these may have. 64 mebibytes.
     pub pooled_memory_bytes: usize,
+    /// Where compiled code is kept, so that it need not be compiled at each start. Nowhere.
+    pub cache: Option<CacheSettings>,
 }
 
 struct Engines {
     settings: EngineSettings,
+    cache: Option<CompileCache>,
     shared: wasmtime::Engine,
     /// Built when the first plugin wants it, for it reserves address space.
     pooled: OnceLock<wasmtime::Engine>,
@@ -43,6 +47,7 @@ impl Default for EngineSettings {
             ticker: true,
             pooled_instances: 1000,
             pooled_memory_bytes: 64 << 20,
+            cache: None,
         }
     }
 }
@@ -53,12 +58,14 @@ impl Engine {
     /// An engine, with its ticker unless the settings say otherwise.
     ///
     /// # Errors
-    /// The machine cannot run compiled Wasm, or no thread can be started.
+    /// The machine cannot run compiled Wasm, no thread can be started, or the directory of the cache is not to be trusted.
     pub fn new(settings: EngineSettings) -> Result<Self, EngineError> {
+        let cache = settings.cache.as_ref().map(CompileCache::open).transpose()?;
         let shared = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
         let ticker = settings.ticker.then_some(settings.tick);
         let engines = Arc::new(Engines {
             settings,
+            cache,
             shared,
             pooled: OnceLock::new(),
         });
@@ -68,12 +75,21 @@ impl Engine {
         Ok(Self(engines))
     }
 
-    /// Compiles plugin code, finds its ABI and checks what it imports and exports.
+    /// Compiles plugin code, finds its ABI and checks what it imports and exports. It can be used with either strategy; a copy of it is
+    /// kept for the one that comes later.
     ///
     /// # Errors
     /// It is no plugin that this host can run; the message names what is in the way.
     pub fn load(&self, code: &[u8]) -> Result<Arc<PluginCode>, LoadError> {
-        PluginCode::load(self, code)
+        PluginCode::load(self, code, None)
+    }
+
+    /// As [`Engine::load`], but for plugins of one strategy only: no copy of the code is kept.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_for(&self, code: &[u8], strategy: InstanceStrategy) -> Result<Arc<PluginCode>, LoadError> {
+        PluginCode::load(self, code, Some(strategy))
     }
 
     /// Everything that keeps code from being run here, each as a sentence; none where it runs. Where nothing speaks against it, an
@@ -106,13 +122,31 @@ impl Engine {
         &self.0.settings
     }
 
-    /// The engine for instances that live as long as their worker.
-    pub(crate) fn shared(&self) -> &wasmtime::Engine {
-        &self.0.shared
+    /// What became of the code that was loaded; `None` without a cache.
+    pub fn cache_figures(&self) -> Option<CacheFigures> {
+        self.0.cache.as_ref().map(CompileCache::figures)
+    }
+
+    /// Compiles code, or takes it from the cache. All cores compile.
+    pub(crate) fn compile(
+        &self,
+        code: &[u8],
+        hash: &[u8; 32],
+        strategy: InstanceStrategy,
+    ) -> Result<Module, LoadError> {
+        let engine = match strategy {
+            InstanceStrategy::Shared => &self.0.shared,
+            InstanceStrategy::FreshPerStream => self.pooled()?,
+        };
+        match &self.0.cache {
+            Some(cache) => cache.module(engine, code, hash),
+            None => Module::new(engine, code),
+        }
+        .map_err(LoadError::Invalid)
     }
 
     /// The engine for instances that live as long as a stream.
-    pub(crate) fn pooled(&self) -> Result<&wasmtime::Engine, EngineError> {
+    fn pooled(&self) -> Result<&wasmtime::Engine, EngineError> {
         if let Some(engine) = self.0.pooled.get() {
             return Ok(engine);
         }

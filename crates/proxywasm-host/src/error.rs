@@ -1,5 +1,6 @@
 //! What can go wrong before a plugin serves.
 
+use crate::cache::CacheError;
 use proxywasm_legacy::AbiVersion;
 use proxywasm_wasi::EnvironmentError;
 use thiserror::Error;
@@ -14,6 +15,9 @@ pub enum EngineError {
     /// No thread for the clock.
     #[error("cannot start the thread that keeps the deadlines of plugins: {0}")]
     Ticker(#[source] std::io::Error),
+    /// The directory for compiled code cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
 }
 
 /// Code is not a plugin that this host can run.
@@ -22,6 +26,11 @@ pub enum LoadError {
     /// The engine for its strategy cannot be made.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// It was loaded for the other strategy.
+    #[error(
+        "the code was loaded for plugins with another `InstanceStrategy`; load it with `Engine::load`, for all"
+    )]
+    OtherStrategy,
     /// It is not WebAssembly, or uses what is not enabled.
     #[error("the code does not compile: {0:#}")]
     Invalid(wasmtime::Error),

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use wasi_bytestream::{Bytestream, BytestreamCallbacks};
-use wasi_common::guest::MemorySlot;
+use wasi_common::guest::{Exports, MemorySlot};
 use wasi_common::{CallScope, Common, StreamTable};
 use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
 use wasi_ffi::{FfiCallbacks, Functions};
@@ -34,6 +34,7 @@ pub(crate) struct Instance {
     callout_time: Duration,
     end_time: Duration,
     failure: FailurePolicy,
+    reload_back_off: Duration,
 }
 
 /// The callbacks of a module, whichever generation of the ABI it speaks.
@@ -110,7 +111,8 @@ impl Instance {
         let instance = plugin.pre().instantiate(&mut store);
         proxywasm_wasi::end_lines(store.data_mut());
         let instance = instance.map_err(trap)?;
-        let callbacks = Callbacks::load(&mut store, &instance, plugin.code().abi()).map_err(load)?;
+        let exports = Exports::new(&instance, config.allowed_callbacks.as_ref());
+        let callbacks = Callbacks::load(&mut store, exports, plugin.code().abi()).map_err(load)?;
         let streams_answers = callbacks.http_calls.streams_answers();
         store.data_mut().http.calls.set_streams_answers(streams_answers);
         let initialized = match plugin.code().abi() {
@@ -128,6 +130,7 @@ impl Instance {
             callout_time: config.resources.callout_time,
             end_time: config.resources.end_time,
             failure: config.failure,
+            reload_back_off: config.reload_back_off,
         })
     }
 
@@ -252,6 +255,11 @@ impl Instance {
         self.failure
     }
 
+    /// How long after its failure the next one is made, with [`FailurePolicy::Reload`].
+    pub(crate) fn reload_back_off(&self) -> Duration {
+        self.reload_back_off
+    }
+
     /// The state, to look at and change between callbacks.
     #[inline]
     pub(crate) fn state(&mut self) -> &mut State {
@@ -262,24 +270,24 @@ impl Instance {
 // === impl Callbacks ===
 
 impl Callbacks {
-    fn load(store: &mut Store<State>, instance: &wasmtime::Instance, abi: Abi) -> Result<Self, LoadError> {
+    fn load(store: &mut Store<State>, exports: Exports<'_>, abi: Abi) -> Result<Self, LoadError> {
         Ok(match abi {
             Abi::Component => {
-                let http = Arc::new(wasi_http::Callbacks::load(&mut *store, instance)?);
+                let http = Arc::new(wasi_http::Callbacks::load(&mut *store, exports)?);
                 Self {
-                    lifecycle: Arc::new(wasi_context::Callbacks::load(&mut *store, instance)?),
+                    lifecycle: Arc::new(wasi_context::Callbacks::load(&mut *store, exports)?),
                     http: Arc::clone(&http) as _,
                     http_calls: http as _,
-                    grpc: Arc::new(wasi_grpc::Callbacks::load(&mut *store, instance)?),
-                    bytestream: Arc::new(wasi_bytestream::Callbacks::load(&mut *store, instance)?),
-                    log: Arc::new(wasi_log::Callbacks::load(&mut *store, instance)?),
-                    queues: Arc::new(wasi_queue::Callbacks::load(&mut *store, instance)?),
-                    timers: Arc::new(wasi_timer::Callbacks::load(&mut *store, instance)?),
-                    ffi: Arc::new(wasi_ffi::Callbacks::load(&mut *store, instance)?),
+                    grpc: Arc::new(wasi_grpc::Callbacks::load(&mut *store, exports)?),
+                    bytestream: Arc::new(wasi_bytestream::Callbacks::load(&mut *store, exports)?),
+                    log: Arc::new(wasi_log::Callbacks::load(&mut *store, exports)?),
+                    queues: Arc::new(wasi_queue::Callbacks::load(&mut *store, exports)?),
+                    timers: Arc::new(wasi_timer::Callbacks::load(&mut *store, exports)?),
+                    ffi: Arc::new(wasi_ffi::Callbacks::load(&mut *store, exports)?),
                 }
             }
             Abi::Legacy(_) => {
-                let callbacks = Arc::new(proxywasm_legacy::Callbacks::load(store, instance)?);
+                let callbacks = Arc::new(proxywasm_legacy::Callbacks::load(store, exports)?);
                 Self {
                     lifecycle: Arc::clone(&callbacks) as _,
                     http: Arc::clone(&callbacks) as _,

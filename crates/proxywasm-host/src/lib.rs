@@ -7,7 +7,8 @@
 //!
 //! TCP connections pass chains too, as bytes: [`Host::open_bytestream`], [`Host::downstream_data`] and the like.
 //!
-//! - An [`Engine`] compiles plugin code ([`Engine::load`]); one serves a process.
+//! - An [`Engine`] compiles plugin code ([`Engine::load`]); one serves a process. With [`CacheSettings`] it keeps what it compiled on
+//!   disk.
 //! - A [`Plugin`] is code with a [`PluginConfig`], proved on a throw-away instance before anything depends on it.
 //! - A [`FilterChain`] is plugins in order: a request passes them forwards, a response backwards.
 //! - A [`Host`] runs chains for the streams of one worker; a program has one for each worker thread. It is `Send`.
@@ -56,10 +57,15 @@
 //! assert_eq!(statuses, [403]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod background;
 mod bytestream;
+#[allow(
+    unsafe_code,
+    reason = "wasmtime cannot check that compiled code is what it compiled; `cache::artifact` does"
+)]
+mod cache;
 mod callouts;
 mod clock;
 mod code;
@@ -79,6 +85,7 @@ mod stream;
 mod timers;
 mod vm;
 
+pub use cache::{CacheError, CacheFigures, CacheSettings};
 pub use callouts::{CalloutId, Command};
 pub use code::{Abi, COMPONENT_MARKER, PluginCode};
 pub use config::{

@@ -209,19 +209,22 @@ fn vm_key(code: &PluginCode, config: &PluginConfig) -> [u8; 32] {
         field(name.as_bytes());
         field(value.as_bytes());
     }
-    match &config.allowed_hostcalls {
-        None => field(b"all"),
-        Some(allowed) => {
-            field(&(allowed.len() as u64).to_le_bytes());
-            allowed.iter().for_each(|name| field(name.as_bytes()));
+    for allowed in [&config.allowed_hostcalls, &config.allowed_callbacks] {
+        match allowed {
+            None => field(b"all"),
+            Some(allowed) => {
+                field(&(allowed.len() as u64).to_le_bytes());
+                allowed.iter().for_each(|name| field(name.as_bytes()));
+            }
         }
     }
     let rest = format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         config.limits,
         config.permissions,
         config.resources,
         config.failure,
+        config.reload_back_off,
         config.instances,
         config.headers_pause,
         config.repeated_headers,
@@ -271,15 +274,19 @@ mod tests {
             |config| config.root_id = "b".into(),
             |config| config.configuration = "b".into(),
         ];
-        let other: [fn(&mut PluginConfig); 9] = [
+        let other: [fn(&mut PluginConfig); 13] = [
             |config| config.vm_id = "b".into(),
             |config| config.vm_configuration = "b".into(),
             |config| config.environment = vec![("a".into(), "b".into())],
             |config| config.allowed_hostcalls = Some(["log".to_owned()].into()),
+            |config| config.allowed_callbacks = Some(["log".to_owned()].into()),
             |config| config.limits.held_body_bytes = 1,
             |config| config.permissions.stores = wasi_common::Allowed::Only(Default::default()),
             |config| config.resources.memory_bytes = 1 << 20,
             |config| config.failure = crate::FailurePolicy::Open,
+            |config| config.reload_back_off = std::time::Duration::ZERO,
+            |config| config.instances = InstanceStrategy::FreshPerStream,
+            |config| config.headers_pause = crate::HeadersPause::HoldHeaders,
             |config| config.log_level = LogLevel::Error,
         ];
         assert!(same.iter().all(|change| key(&code, *change) == base));

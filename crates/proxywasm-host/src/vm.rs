@@ -28,8 +28,8 @@ pub(crate) struct Running {
     pub(crate) root: Root,
 }
 
-/// The time after which a plugin with [`crate::FailurePolicy::Reload`] is started again, and one that failed to start is tried again.
-const BACK_OFF: Duration = Duration::from_secs(1);
+/// The time after which a background plugin that ended or failed to start is started again.
+pub(crate) const BACK_OFF: Duration = Duration::from_secs(1);
 /// The longest time between two tries.
 pub(crate) const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 
@@ -44,19 +44,20 @@ impl Vm {
         }
     }
 
-    /// Drops the instance. With `reload`, the next one is made no sooner than the back-off tells.
+    /// Drops the instance. With `reload`, the next one is made no sooner than its back-off tells.
     pub(crate) fn drop_instance(&mut self, reload: bool) {
-        self.instance = None;
+        let instance = self.instance.take();
         self.generation += 1;
-        if reload {
-            self.not_before = Some(Instant::now() + jittered(BACK_OFF));
+        if let Some(instance) = instance.filter(|_| reload) {
+            self.not_before = Some(Instant::now() + jittered(instance.reload_back_off()));
         }
     }
 
-    fn start_failed(&mut self, now: Instant) {
+    /// No instance could be started; the next try is no sooner than `base` tells, and how many have failed.
+    fn start_failed(&mut self, base: Duration, now: Instant) {
         self.instance = None;
         self.generation += 1;
-        self.not_before = Some(now + back_off(self.failed_starts));
+        self.not_before = Some(now + back_off(base, self.failed_starts));
         self.failed_starts = self.failed_starts.saturating_add(1);
     }
 
@@ -122,7 +123,7 @@ impl Host {
                 tracing::error!(plugin = plugin.name(), "an instance cannot be started: {error}");
                 // Other plugins of the instance lose it too: their streams get their policy.
                 let generation = slot.generation;
-                slot.start_failed(now);
+                slot.start_failed(plugin.config().reload_back_off, now);
                 let failed = slot.generation;
                 self.free_vm(vm, failed);
                 self.apply_failure(vm, generation);
@@ -157,8 +158,11 @@ impl Host {
 }
 
 /// How long to wait after a failure, with so many before it in a row: twice as long each time, up to a bound, and jittered.
-pub(crate) fn back_off(before: u32) -> Duration {
-    jittered(BACK_OFF.saturating_mul(1 << before.min(6)).min(MAX_BACK_OFF))
+pub(crate) fn back_off(base: Duration, before: u32) -> Duration {
+    jittered(
+        base.saturating_mul(1 << before.min(6))
+            .min(MAX_BACK_OFF.max(base)),
+    )
 }
 
 /// A duration between once and one and a half times `base`, so that workers and processes do not start together.

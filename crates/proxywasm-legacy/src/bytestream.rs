@@ -6,8 +6,8 @@ use crate::view::LegacyView;
 use bytes::Bytes;
 use wasi_bytestream::{BytestreamCallbacks, CloseSource, Phase, Returned, Side};
 use wasi_common::BufferType;
-use wasi_common::guest::{CallbackTypeError, callback};
-use wasmtime::{AsContextMut, Instance, StoreContextMut};
+use wasi_common::guest::{CallbackTypeError, Exports, callback};
+use wasmtime::{AsContextMut, StoreContextMut};
 
 /// The callbacks of a byte stream.
 pub(crate) struct Bytestream {
@@ -121,17 +121,20 @@ impl<T: LegacyView + 'static> BytestreamCallbacks<T> for Callbacks {
 
 impl Bytestream {
     /// Looks the callbacks up.
-    pub(crate) fn load(mut store: impl AsContextMut, instance: &Instance) -> Result<Self, CallbackTypeError> {
+    pub(crate) fn load(
+        mut store: impl AsContextMut,
+        exports: Exports<'_>,
+    ) -> Result<Self, CallbackTypeError> {
         let mut connection = |names: &'static Names| {
             Ok(Connection {
-                data: callback(&mut store, instance, names.data)?,
-                close: callback(&mut store, instance, names.close)?,
+                data: callback(&mut store, exports, names.data)?,
+                close: callback(&mut store, exports, names.close)?,
                 names,
             })
         };
         let (downstream, upstream) = (connection(&DOWNSTREAM)?, connection(&UPSTREAM)?);
         Ok(Self {
-            new_connection: callback(&mut store, instance, ON_NEW_CONNECTION)?,
+            new_connection: callback(&mut store, exports, ON_NEW_CONNECTION)?,
             downstream,
             upstream,
         })

@@ -8,12 +8,12 @@ use crate::plugin_callbacks::{ON_FOREIGN_FUNCTION, ON_TICK};
 use crate::queue_callbacks::ON_QUEUE_READY;
 use crate::view::LegacyView;
 use thiserror::Error;
-use wasi_common::guest::{CallbackTypeError, callback};
+use wasi_common::guest::{CallbackTypeError, Exports, callback};
 use wasi_common::{Action, ContextType, Direction, LogLevel, Returned};
 use wasi_context::{ConfigurationSizes, LifecycleCallbacks};
 use wasi_http::{CallPart, HttpCallCallbacks};
 use wasi_log::LogCallbacks;
-use wasmtime::{AsContextMut, Instance, StoreContextMut, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{AsContextMut, StoreContextMut, TypedFunc, WasmParams, WasmResults};
 
 /// The callbacks of a module, each if it exports it.
 pub struct Callbacks {
@@ -70,10 +70,13 @@ impl Callbacks {
     ///
     /// # Errors
     /// The module exports no memory or no allocator, or one of these functions with a type that it cannot have.
-    pub fn load<T: LegacyView + 'static>(
+    pub fn load<'a, T: LegacyView + 'static>(
         mut store: impl AsContextMut<Data = T>,
-        instance: &Instance,
+        exports: impl Into<Exports<'a>>,
     ) -> Result<Self, LoadError> {
+        let exports = exports.into();
+        // The allocator is no callback: nothing works without it.
+        let instance = exports.instance();
         if instance.get_memory(&mut store, "memory").is_none() {
             return Err(LoadError::NoMemory);
         }
@@ -86,20 +89,20 @@ impl Callbacks {
         let _never_called: Optional<(u32, u32), u32> =
             callback(&mut store, instance, "proxy_validate_configuration")?;
         Ok(Self {
-            on_context_create: callback(&mut store, instance, ON_CONTEXT_CREATE)?,
-            on_vm_start: callback(&mut store, instance, ON_VM_START)?,
-            on_configure: callback(&mut store, instance, ON_CONFIGURE)?,
-            on_done: callback(&mut store, instance, ON_DONE)?,
-            on_log: callback(&mut store, instance, ON_LOG)?,
-            on_delete: callback(&mut store, instance, ON_DELETE)?,
-            on_http_call_response: callback(&mut store, instance, ON_HTTP_CALL_RESPONSE)?,
-            grpc: Grpc::load(&mut store, instance)?,
-            on_queue_ready: callback(&mut store, instance, ON_QUEUE_READY)?,
-            on_tick: callback(&mut store, instance, ON_TICK)?,
-            on_foreign_function: callback(&mut store, instance, ON_FOREIGN_FUNCTION)?,
-            request: Message::load(&mut store, instance, Direction::Request)?,
-            response: Message::load(&mut store, instance, Direction::Response)?,
-            bytestream: Bytestream::load(&mut store, instance)?,
+            on_context_create: callback(&mut store, exports, ON_CONTEXT_CREATE)?,
+            on_vm_start: callback(&mut store, exports, ON_VM_START)?,
+            on_configure: callback(&mut store, exports, ON_CONFIGURE)?,
+            on_done: callback(&mut store, exports, ON_DONE)?,
+            on_log: callback(&mut store, exports, ON_LOG)?,
+            on_delete: callback(&mut store, exports, ON_DELETE)?,
+            on_http_call_response: callback(&mut store, exports, ON_HTTP_CALL_RESPONSE)?,
+            grpc: Grpc::load(&mut store, exports)?,
+            on_queue_ready: callback(&mut store, exports, ON_QUEUE_READY)?,
+            on_tick: callback(&mut store, exports, ON_TICK)?,
+            on_foreign_function: callback(&mut store, exports, ON_FOREIGN_FUNCTION)?,
+            request: Message::load(&mut store, exports, Direction::Request)?,
+            response: Message::load(&mut store, exports, Direction::Response)?,
+            bytestream: Bytestream::load(&mut store, exports)?,
         })
     }
 

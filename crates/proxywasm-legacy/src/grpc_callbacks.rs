@@ -2,10 +2,10 @@
 
 use crate::callbacks::{Callbacks, Optional, call};
 use crate::view::LegacyView;
-use wasi_common::guest::{CallbackTypeError, callback};
+use wasi_common::guest::{CallbackTypeError, Exports, callback};
 use wasi_common::{Action, Returned};
 use wasi_grpc::{GrpcCallbacks, Part, code};
-use wasmtime::{AsContextMut, Instance, StoreContextMut};
+use wasmtime::{AsContextMut, StoreContextMut};
 
 /// The callbacks of a module for gRPC calls, each if it exports it. All take the plugin, the call and a number.
 pub(crate) struct Grpc {
@@ -25,17 +25,20 @@ const ON_CLOSE: &str = "proxy_on_grpc_close";
 // === impl Grpc ===
 
 impl Grpc {
-    pub(crate) fn load(mut store: impl AsContextMut, instance: &Instance) -> Result<Self, CallbackTypeError> {
-        let on_receive_trailing_metadata = match callback(&mut store, instance, ON_RECEIVE_TRAILING_METADATA)?
+    pub(crate) fn load(
+        mut store: impl AsContextMut,
+        exports: Exports<'_>,
+    ) -> Result<Self, CallbackTypeError> {
+        let on_receive_trailing_metadata = match callback(&mut store, exports, ON_RECEIVE_TRAILING_METADATA)?
         {
             Some(callback) => Some(callback),
-            None => callback(&mut store, instance, ON_TRAILING_METADATA)?,
+            None => callback(&mut store, exports, ON_TRAILING_METADATA)?,
         };
         Ok(Self {
-            on_receive_initial_metadata: callback(&mut store, instance, ON_RECEIVE_INITIAL_METADATA)?,
-            on_receive: callback(&mut store, instance, ON_RECEIVE)?,
+            on_receive_initial_metadata: callback(&mut store, exports, ON_RECEIVE_INITIAL_METADATA)?,
+            on_receive: callback(&mut store, exports, ON_RECEIVE)?,
             on_receive_trailing_metadata,
-            on_close: callback(&mut store, instance, ON_CLOSE)?,
+            on_close: callback(&mut store, exports, ON_CLOSE)?,
         })
     }
 }

@@ -4,10 +4,10 @@ use crate::actions;
 use crate::callbacks::{Callbacks, Optional, call, set_scope};
 use crate::view::LegacyView;
 use bytes::Bytes;
-use wasi_common::guest::{CallbackTypeError, callback};
+use wasi_common::guest::{CallbackTypeError, Exports, callback};
 use wasi_common::{Action, BufferType, Direction};
 use wasi_http::{HttpCallbacks, Part, Phase, Returned};
-use wasmtime::{AsContextMut, Instance, StoreContextMut, TypedFunc};
+use wasmtime::{AsContextMut, StoreContextMut, TypedFunc};
 
 /// The callbacks of one direction of an HTTP stream.
 pub(crate) struct Message {
@@ -166,7 +166,7 @@ impl Message {
     /// Looks the callbacks of one direction up.
     pub(crate) fn load(
         mut store: impl AsContextMut,
-        instance: &Instance,
+        exports: Exports<'_>,
         direction: Direction,
     ) -> Result<Self, CallbackTypeError> {
         let names = match direction {
@@ -174,10 +174,10 @@ impl Message {
             Direction::Response => &RESPONSE,
         };
         Ok(Self {
-            headers: HeadersCallback::load(&mut store, instance, names.headers)?,
-            body: callback(&mut store, instance, names.body)?,
-            trailers: callback(&mut store, instance, names.trailers)?,
-            metadata: callback(&mut store, instance, names.metadata)?,
+            headers: HeadersCallback::load(&mut store, exports, names.headers)?,
+            body: callback(&mut store, exports, names.body)?,
+            trailers: callback(&mut store, exports, names.trailers)?,
+            metadata: callback(&mut store, exports, names.metadata)?,
             names,
         })
     }
@@ -188,14 +188,14 @@ impl Message {
 impl HeadersCallback {
     fn load(
         mut store: impl AsContextMut,
-        instance: &Instance,
+        exports: Exports<'_>,
         name: &str,
     ) -> Result<Option<Self>, CallbackTypeError> {
-        let function = instance.get_func(&mut store, name);
+        let function = exports.instance().get_func(&mut store, name);
         if function.is_some_and(|function| function.ty(&store).params().len() == 2) {
-            Ok(callback(&mut store, instance, name)?.map(Self::WithoutEnd))
+            Ok(callback(&mut store, exports, name)?.map(Self::WithoutEnd))
         } else {
-            Ok(callback(&mut store, instance, name)?.map(Self::WithEnd))
+            Ok(callback(&mut store, exports, name)?.map(Self::WithEnd))
         }
     }
 }

@@ -169,34 +169,35 @@ impl Callbacks {
     ///
     /// # Errors
     /// The plugin exports something else under the name of a callback.
-    pub fn load(
+    pub fn load<'a>(
         store: &mut impl wasmtime::AsContextMut,
-        instance: &wasmtime::Instance,
+        exports: impl Into<::wasi_common::guest::Exports<'a>>,
     ) -> Result<Self, ::wasi_common::guest::CallbackTypeError> {
+        let exports = exports.into();
         Ok(Self {
             on_new_connection: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_new_connection",
             )?,
             on_downstream_data: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_downstream_data",
             )?,
             on_downstream_close: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_downstream_close",
             )?,
             on_upstream_data: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_upstream_data",
             )?,
             on_upstream_close: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_upstream_close",
             )?,
         })

@@ -3,6 +3,7 @@
 use crate::Status;
 use crate::bindings::types::{Ciovec, Iovec};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use thiserror::Error;
 use wasmtime::{AsContextMut, Caller, Extern, Instance, Memory, TypedFunc, WasmParams, WasmResults};
@@ -17,6 +18,13 @@ pub trait GuestMemoryView {
 /// The memory of an instance, once it was looked up.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct MemorySlot(Option<Memory>);
+
+/// The callbacks of an instance: all that it exports, or those of them that may be called. To whoever looks, the others are not there.
+#[derive(Clone, Copy)]
+pub struct Exports<'a> {
+    instance: &'a Instance,
+    allowed: Option<&'a BTreeSet<String>>,
+}
 
 /// An exported callback has a type that it cannot have.
 #[derive(Debug, Error)]
@@ -77,21 +85,25 @@ pub fn trap_or_status(error: wiggle::error::Error) -> wasmtime::Result<i32> {
     }
 }
 
-/// Looks an optional callback up.
+/// Looks an optional callback up. One that may not be called is not there, whatever it is.
 ///
 /// # Errors
 /// The export is no function, or one of another type.
-pub fn callback<P: WasmParams, R: WasmResults>(
+pub fn callback<'a, P: WasmParams, R: WasmResults>(
     mut store: impl AsContextMut,
-    instance: &Instance,
+    exports: impl Into<Exports<'a>>,
     name: &str,
 ) -> Result<Option<TypedFunc<P, R>>, CallbackTypeError> {
+    let exports = exports.into();
+    if !exports.allows(name) {
+        return Ok(None);
+    }
     let wrong = |found: String, reason: String| CallbackTypeError {
         export: name.to_owned(),
         found,
         reason,
     };
-    match instance.get_export(&mut store, name) {
+    match exports.instance.get_export(&mut store, name) {
         None => Ok(None),
         Some(Extern::Func(function)) => function
             .typed(&store)
@@ -190,6 +202,30 @@ pub fn check_return(memory: &GuestMemory<'_>, address: u32, size: u32, align: u3
         Ok(())
     } else {
         Err(Status::InvalidMemoryAccess)
+    }
+}
+
+// === impl Exports ===
+
+impl<'a> Exports<'a> {
+    /// Those of an instance that have one of these names; all, without names.
+    pub fn new(instance: &'a Instance, allowed: Option<&'a BTreeSet<String>>) -> Self {
+        Self { instance, allowed }
+    }
+
+    /// The instance, for what is no callback.
+    pub fn instance(self) -> &'a Instance {
+        self.instance
+    }
+
+    fn allows(self, name: &str) -> bool {
+        self.allowed.is_none_or(|allowed| allowed.contains(name))
+    }
+}
+
+impl<'a> From<&'a Instance> for Exports<'a> {
+    fn from(instance: &'a Instance) -> Self {
+        Self::new(instance, None)
     }
 }
 

@@ -108,29 +108,30 @@ impl Callbacks {
     ///
     /// # Errors
     /// The plugin exports something else under the name of a callback.
-    pub fn load(
+    pub fn load<'a>(
         store: &mut impl wasmtime::AsContextMut,
-        instance: &wasmtime::Instance,
+        exports: impl Into<::wasi_common::guest::Exports<'a>>,
     ) -> Result<Self, ::wasi_common::guest::CallbackTypeError> {
+        let exports = exports.into();
         Ok(Self {
             on_plugin_start: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_plugin_start",
             )?,
             on_plugin_shutdown: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_plugin_shutdown",
             )?,
             on_context_create: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_context_create",
             )?,
             on_context_finalize: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_context_finalize",
             )?,
         })

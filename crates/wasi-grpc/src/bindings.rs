@@ -332,34 +332,35 @@ impl Callbacks {
     ///
     /// # Errors
     /// The plugin exports something else under the name of a callback.
-    pub fn load(
+    pub fn load<'a>(
         store: &mut impl wasmtime::AsContextMut,
-        instance: &wasmtime::Instance,
+        exports: impl Into<::wasi_common::guest::Exports<'a>>,
     ) -> Result<Self, ::wasi_common::guest::CallbackTypeError> {
+        let exports = exports.into();
         Ok(Self {
             on_grpc_call_response: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_grpc_call_response",
             )?,
             on_grpc_stream_response_header_metadata: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_grpc_stream_response_header_metadata",
             )?,
             on_grpc_stream_response_message: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_grpc_stream_response_message",
             )?,
             on_grpc_stream_response_trailer_metadata: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_grpc_stream_response_trailer_metadata",
             )?,
             on_grpc_stream_close: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_grpc_stream_close",
             )?,
         })

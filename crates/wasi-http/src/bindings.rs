@@ -410,69 +410,70 @@ impl Callbacks {
     ///
     /// # Errors
     /// The plugin exports something else under the name of a callback.
-    pub fn load(
+    pub fn load<'a>(
         store: &mut impl wasmtime::AsContextMut,
-        instance: &wasmtime::Instance,
+        exports: impl Into<::wasi_common::guest::Exports<'a>>,
     ) -> Result<Self, ::wasi_common::guest::CallbackTypeError> {
+        let exports = exports.into();
         Ok(Self {
             on_http_request_headers: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_request_headers",
             )?,
             on_http_request_body: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_request_body",
             )?,
             on_http_request_trailers: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_request_trailers",
             )?,
             on_http_request_metadata: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_request_metadata",
             )?,
             on_http_response_headers: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_response_headers",
             )?,
             on_http_response_body: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_response_body",
             )?,
             on_http_response_trailers: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_response_trailers",
             )?,
             on_http_response_metadata: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_response_metadata",
             )?,
             on_http_call_response: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_call_response",
             )?,
             on_http_call_response_headers: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_call_response_headers",
             )?,
             on_http_call_response_body: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_call_response_body",
             )?,
             on_http_call_response_trailers: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_http_call_response_trailers",
             )?,
         })

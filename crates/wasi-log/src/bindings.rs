@@ -93,14 +93,15 @@ impl Callbacks {
     ///
     /// # Errors
     /// The plugin exports something else under the name of a callback.
-    pub fn load(
+    pub fn load<'a>(
         store: &mut impl wasmtime::AsContextMut,
-        instance: &wasmtime::Instance,
+        exports: impl Into<::wasi_common::guest::Exports<'a>>,
     ) -> Result<Self, ::wasi_common::guest::CallbackTypeError> {
+        let exports = exports.into();
         Ok(Self {
             on_log_level_update: ::wasi_common::guest::callback(
                 &mut *store,
-                instance,
+                exports,
                 "proxy_on_log_level_update",
             )?,
         })

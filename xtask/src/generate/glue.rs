@@ -94,7 +94,7 @@ pub(crate) fn callbacks(component: &Component) -> anyhow::Result<TokenStream> {
             CallbackResult::Value(_) => quote!(u32),
         };
         fields.push(quote!(#(#docs)* pub #name: Option<wasmtime::TypedFunc<(#(#parameters,)*), #result>>));
-        loads.push(quote!(#name: ::wasi_common::guest::callback(&mut *store, instance, #export)?));
+        loads.push(quote!(#name: ::wasi_common::guest::callback(&mut *store, exports, #export)?));
     }
     let docs = attributes(&format!(
         "The callbacks of `{}` that a plugin exports. Each is optional.",
@@ -110,10 +110,11 @@ pub(crate) fn callbacks(component: &Component) -> anyhow::Result<TokenStream> {
             ///
             /// # Errors
             /// The plugin exports something else under the name of a callback.
-            pub fn load(
+            pub fn load<'a>(
                 store: &mut impl wasmtime::AsContextMut,
-                instance: &wasmtime::Instance,
+                exports: impl Into<::wasi_common::guest::Exports<'a>>,
             ) -> Result<Self, ::wasi_common::guest::CallbackTypeError> {
+                let exports = exports.into();
                 Ok(Self { #(#loads,)* })
             }
         }

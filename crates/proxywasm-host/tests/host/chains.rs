@@ -124,6 +124,20 @@ fn hostcalls_that_are_not_allowed() {
 }
 
 #[test]
+fn callbacks_that_are_not_allowed() {
+    let trap = component(&[("rqh", "(unreachable)"), ("rsh", "FORWARD_")], "");
+    // One with a type that it cannot have is not there either.
+    let odd = component(
+        &[("rsh", "FORWARD_")],
+        r#"(func (export "proxy_on_timer_ready") (param i64))"#,
+    );
+    let mut bench = Bench::with(&[trap, odd], |config| {
+        config.allowed_callbacks = Some(["proxy_on_http_response_headers".to_owned()].into());
+    });
+    assert_eq!(bench.run("rqh! rsh!"), ("rqh! rsh!".into(), "rsh! rsh!".into()));
+}
+
+#[test]
 fn fresh_instances_that_fail_leave_nothing_behind() {
     // Beside an instance that lives: neither may touch the other's place.
     let lives = component(&[("rqh", COUNTING)], "");

@@ -222,14 +222,25 @@ fn in_the_first_and_the_last_callback() {
 
 #[test]
 fn reload_waits_for_its_back_off() {
-    let once = "(unreachable)";
-    let mut bench = Bench::with(&[component(&[("rqh", once)], "")], |config| {
-        config.failure = FailurePolicy::Reload
-    });
-    assert_eq!(bench.run("rqh!").1, "rqh!");
-    let (out, trace) = bench.run("rqh!");
-    assert_eq!(out, "abandoned rsh:503 rsb:Service Unavailable\n!");
-    assert_eq!(trace, "", "no instance is made within the back-off");
+    let table = [
+        (
+            Duration::from_secs(3600),
+            "",
+            "no instance is made within the back-off",
+        ),
+        (Duration::ZERO, "rqh!", "the back-off is the configured one"),
+    ];
+    for (back_off, expected, why) in table {
+        let guest = component(&[("rqh", "(unreachable)")], "");
+        let mut bench = Bench::with(&[guest], |config| {
+            config.failure = FailurePolicy::Reload;
+            config.reload_back_off = back_off;
+        });
+        assert_eq!(bench.run("rqh!").1, "rqh!");
+        let (out, trace) = bench.run("rqh!");
+        assert_eq!(out, "abandoned rsh:503 rsb:Service Unavailable\n!");
+        assert_eq!(trace, expected, "{why}");
+    }
 }
 
 #[test]

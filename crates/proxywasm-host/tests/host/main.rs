@@ -5,6 +5,7 @@
 mod actions;
 mod background;
 mod bytestreams;
+mod cache;
 mod callouts;
 mod chains;
 mod common;
