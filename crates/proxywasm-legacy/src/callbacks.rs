@@ -87,7 +87,7 @@ impl Callbacks {
         store.as_context_mut().data_mut().legacy().legacy.allocator = Some(allocator);
         // No host calls it, though SDKs export it; its type is looked at like that of every other.
         let _never_called: Optional<(u32, u32), u32> =
-            callback(&mut store, instance, "proxy_validate_configuration")?;
+            callback(&mut store, exports, "proxy_validate_configuration")?;
         Ok(Self {
             on_context_create: callback(&mut store, exports, ON_CONTEXT_CREATE)?,
             on_vm_start: callback(&mut store, exports, ON_VM_START)?,

@@ -1,7 +1,9 @@
 //! The command line.
 
 use crate::cluster::UpstreamSettings;
-use crate::config::ConfigFile;
+use crate::code::{self, CodeFile};
+use crate::config::{self, ConfigFile};
+use crate::import_envoy;
 use crate::inspect::Inspection;
 use crate::log::{self, LogOptions, RateLimited};
 use crate::runner::Runner;
@@ -11,11 +13,13 @@ use crate::upstream::UpstreamTarget;
 use anyhow::Context;
 use bytes::Bytes;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use proxywasm_host::{Engine, EngineSettings, Plugin, PluginConfig, Services};
+use proxywasm_host::{
+    CacheSettings, Engine, EngineError, EngineSettings, InstanceStrategy, Plugin, PluginConfig, Services,
+};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,8 +27,10 @@ const EXAMPLES: &str = "Examples:
   proxywasm run --plugin plugin.wasm
       listens on 127.0.0.1:8080 and answers with what the plugin let through
   proxywasm run --plugin plugin.wasm --config @plugin.conf --upstream http://127.0.0.1:9000
+  proxywasm init proxy.yaml && proxywasm check proxy.yaml
   proxywasm serve proxy.yaml
-  proxywasm inspect plugin.wasm";
+  proxywasm inspect plugin.wasm
+  proxywasm import-envoy envoy.yaml > proxy.yaml";
 
 /// The arguments of `proxywasm`.
 #[derive(Debug, Parser)]
@@ -39,15 +45,37 @@ pub struct Arguments {
     /// `warn,proxywasm::plugin=trace`
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
+    /// Where compiled plugins are kept, so that the next start need not compile them; comes before what the file says, and is nowhere
+    /// by default. Code in it is run, so nobody else may be able to write it
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    cache: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves what a YAML file configures
+    /// Serves what a file configures
     Serve {
         /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Tells whether a configuration file is in order: its plugins are compiled and started too, but nothing listens
+    Check {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Writes a configuration file to begin with
+    Init {
+        /// The file, which must not be there yet
+        #[arg(value_name = "FILE", default_value = "proxy.yaml")]
+        file: PathBuf,
+    },
+    /// Turns a bootstrap file of Envoy into a file for `serve`, on standard output, and tells on standard error what is not in it
+    ImportEnvoy {
+        /// The bootstrap file, in YAML or JSON
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
@@ -102,8 +130,11 @@ impl Arguments {
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
             Some(Command::Serve { file }) => self.serve(file),
+            Some(Command::Check { file }) => self.check(file),
+            Some(Command::Init { file }) => init(file),
+            Some(Command::ImportEnvoy { file }) => import_envoy(file),
             Some(Command::Run(arguments)) => self.run_plugins(arguments),
-            Some(Command::Inspect { plugin, json }) => inspect(plugin, *json),
+            Some(Command::Inspect { plugin, json }) => self.inspect(plugin, *json),
             None => help(),
         };
         done.unwrap_or_else(|error| {
@@ -112,19 +143,31 @@ impl Arguments {
         })
     }
 
-    fn serve(&self, file: &std::path::Path) -> anyhow::Result<ExitCode> {
+    fn serve(&self, file: &Path) -> anyhow::Result<ExitCode> {
+        let (settings, options) = self.read(file)?;
+        serve(settings, &options)
+    }
+
+    fn check(&self, file: &Path) -> anyhow::Result<ExitCode> {
+        self.read(file)?;
+        writeln!(std::io::stdout(), "{} is in order", file.display())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// All that a file says, ready to serve.
+    fn read(&self, file: &Path) -> anyhow::Result<(Settings, LogOptions)> {
         let config = ConfigFile::read(file)?;
         let options = config.log_options();
         self.start_log(&options)?;
-        let engine = Engine::new(EngineSettings::default())?;
+        let engine = self.engine(config.cache()?)?;
         let settings = config.build(&engine, &start_services(&options))?;
-        serve(settings, &options)
+        Ok((settings, options))
     }
 
     fn run_plugins(&self, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         let options = LogOptions::default();
         self.start_log(&options)?;
-        let engine = Engine::new(EngineSettings::default())?;
+        let engine = self.engine(None)?;
         let services = Services {
             upstreams: settings::names(&arguments.call_upstream),
             ..start_services(&options)
@@ -148,6 +191,39 @@ impl Arguments {
             },
             &options,
         )
+    }
+
+    fn inspect(&self, path: &Path, json: bool) -> anyhow::Result<ExitCode> {
+        let code =
+            std::fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))?;
+        let engine = self.engine(None)?;
+        let inspection = Inspection::of(&engine, &code);
+        let mut out = std::io::stdout().lock();
+        if json {
+            serde_json::to_writer_pretty(&mut out, &inspection)?;
+            writeln!(out)?;
+        } else {
+            write!(out, "{inspection}")?;
+        }
+        Ok(if inspection.runs() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    /// The engine, with the cache of the command line or else this one.
+    fn engine(&self, cache: Option<CacheSettings>) -> Result<Engine, EngineError> {
+        Engine::new(EngineSettings {
+            cache: match &self.cache {
+                Some(directory) => Some(CacheSettings {
+                    directory: directory.clone(),
+                    ..cache.unwrap_or(CacheSettings::new(directory))
+                }),
+                None => cache,
+            },
+            ..EngineSettings::default()
+        })
     }
 
     fn start_log(&self, options: &LogOptions) -> anyhow::Result<()> {
@@ -175,8 +251,17 @@ impl RunArguments {
                 "there are more {option} than --plugin"
             );
         }
+        let files: Vec<_> = self
+            .plugin
+            .iter()
+            .map(|path| CodeFile {
+                path: path.clone(),
+                strategy: InstanceStrategy::Shared,
+            })
+            .collect();
+        let codes = code::load_all(engine, &files).map_err(|(_, error)| error)?;
         let mut plugins = Vec::new();
-        for (index, path) in self.plugin.iter().enumerate() {
+        for (index, (path, code)) in self.plugin.iter().zip(codes).enumerate() {
             let file_name = || {
                 path.file_stem()
                     .map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy())
@@ -191,12 +276,7 @@ impl RunArguments {
                 root_id: self.root_id.get(index).cloned().unwrap_or_default(),
                 ..PluginConfig::new(name)
             };
-            plugins.push(Plugin::new(
-                engine,
-                settings::load_code(engine, path)?,
-                config,
-                services,
-            )?);
+            plugins.push(Plugin::new(engine, code, config, services)?);
         }
         Ok(plugins)
     }
@@ -284,28 +364,30 @@ fn announce(
     let _ = out.flush();
 }
 
-fn help() -> anyhow::Result<ExitCode> {
-    Arguments::command().print_help()?;
+fn init(file: &Path) -> anyhow::Result<ExitCode> {
+    let mut written =
+        std::fs::File::create_new(file).with_context(|| format!("cannot make {}", file.display()))?;
+    written.write_all(config::STARTER.as_bytes())?;
+    writeln!(
+        std::io::stdout(),
+        "{} is written; it names a plugin, `plugin.wasm`",
+        file.display()
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn inspect(path: &std::path::Path, json: bool) -> anyhow::Result<ExitCode> {
-    let code = std::fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))?;
-    let engine = Engine::new(EngineSettings {
-        ticker: false,
-        ..EngineSettings::default()
-    })?;
-    let inspection = Inspection::of(&engine, &code);
-    let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, &inspection)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{inspection}")?;
+fn import_envoy(file: &Path) -> anyhow::Result<ExitCode> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let import = import_envoy::import(&text).with_context(|| format!("cannot import {}", file.display()))?;
+    let mut errors = std::io::stderr().lock();
+    for note in import.notes {
+        writeln!(errors, "{note}")?;
     }
-    Ok(if inspection.runs() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    std::io::stdout().write_all(import.configuration.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn help() -> anyhow::Result<ExitCode> {
+    Arguments::command().print_help()?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -49,10 +49,12 @@ mod admin;
 mod callouts;
 pub mod cli;
 mod cluster;
+mod code;
 pub mod config;
 mod driver;
 mod forwarding;
 mod functions;
+pub mod import_envoy;
 pub mod inspect;
 mod listen;
 mod log;
@@ -76,6 +78,7 @@ pub use cluster::{
     Balance, Ejection, EndpointSettings, HashKey, HealthCheck, HttpCheck, Retries, UpstreamLimits,
     UpstreamSettings,
 };
+pub use code::{CodeError, load_code};
 pub use forwarding::{Forwarded, ForwardingHeaders};
 pub use functions::functions;
 pub use listen::ListenError;
@@ -84,8 +87,8 @@ pub use node::Node;
 pub use remote::Remote;
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
 pub use settings::{
-    AcceptMode, BackgroundSettings, CodeError, HttpSettings, ListenerSettings, RunMode, Settings,
-    UpstreamSettingsError, default_workers, load_code,
+    AcceptMode, BackgroundSettings, HttpSettings, ListenerSettings, RunMode, Settings, UpstreamSettingsError,
+    default_workers,
 };
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TargetError, TcpTarget,

@@ -5,11 +5,10 @@ use crate::forwarding::ForwardingHeaders;
 use crate::remote::Remote;
 use crate::routing::{PathRules, RouteTable};
 use crate::upstream::{TargetError, UpstreamTarget};
-use proxywasm_host::{Engine, FilterChain, LoadError, Plugin, PluginCode, Services, Upstreams};
+use proxywasm_host::{Engine, FilterChain, Plugin, Services, Upstreams};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
@@ -98,29 +97,6 @@ pub enum RunMode {
     PerProcess,
 }
 
-/// Code of a plugin cannot be used.
-#[derive(Debug, Error)]
-pub enum CodeError {
-    /// The file cannot be read.
-    #[error("cannot read the plugin {}: {error}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
-    /// It is no plugin that this host can run.
-    #[error("{}: {error}", path.display())]
-    Load {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: LoadError,
-    },
-}
-
 // === impl ListenerSettings ===
 
 impl ListenerSettings {
@@ -193,21 +169,6 @@ impl FromStr for UpstreamSettings {
 pub(crate) fn names(upstreams: &[UpstreamSettings]) -> Arc<dyn Upstreams> {
     let names = upstreams.iter().map(|upstream| upstream.name.clone());
     Arc::new(names.collect::<BTreeSet<String>>())
-}
-
-/// Reads and compiles the code of a plugin.
-///
-/// # Errors
-/// The file cannot be read, or is no plugin that this host can run.
-pub fn load_code(engine: &Engine, path: &Path) -> Result<Arc<PluginCode>, CodeError> {
-    let bytes = std::fs::read(path).map_err(|error| CodeError::Read {
-        path: path.to_owned(),
-        error,
-    })?;
-    engine.load(&bytes).map_err(|error| CodeError::Load {
-        path: path.to_owned(),
-        error,
-    })
 }
 
 /// As many workers as the machine and the control group of this process allow to run at once.

@@ -48,6 +48,21 @@ impl Diagnostic {
         }
     }
 
+    /// A message about the place in `text` where `before` ends.
+    pub(crate) fn after(file: &Path, text: &str, before: &str, message: impl Into<String>) -> Self {
+        let line = before.matches('\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        let position = text.lines().nth(line).map(|text| Position {
+            line: line + 1,
+            column: column + 1,
+            text: text.to_owned(),
+        });
+        Self {
+            position,
+            ..Self::whole(file, message)
+        }
+    }
+
     /// What the YAML parser found.
     pub(crate) fn from_yaml(file: &Path, text: &str, error: &serde_saphyr::Error) -> Self {
         // The parser's own rendering repeats the position, which is told once here.
@@ -56,12 +71,36 @@ impl Diagnostic {
         match plain.location().filter(|location| *location != Location::UNKNOWN) {
             Some(location) => {
                 let suffix = format!(" at line {}, column {}", location.line(), location.column());
-                let message = message.strip_suffix(&suffix).unwrap_or(&message).to_owned();
-                Self::at(file, text, location, message)
+                let message = message.strip_suffix(&suffix).unwrap_or(&message);
+                Self::at(file, text, location, format!("{message}{}", suggestion(plain)))
             }
             None => Self::whole(file, message),
         }
     }
+}
+
+/// The name that was meant, if a name is not known and one that is known looks like it.
+fn suggestion(error: &serde_saphyr::Error) -> String {
+    let (serde_saphyr::Error::SerdeUnknownField {
+        field: name,
+        expected,
+        ..
+    }
+    | serde_saphyr::Error::SerdeUnknownVariant {
+        variant: name,
+        expected,
+        ..
+    }) = error
+    else {
+        return String::new();
+    };
+    let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
+    let nearest = expected.iter().min_by_key(distance);
+    // A third of its letters may be wrong.
+    nearest
+        .filter(|known| distance(known) <= known.len().div_ceil(3))
+        .map(|known| format!("; did you mean `{known}`?"))
+        .unwrap_or_default()
 }
 
 impl fmt::Display for Diagnostic {

@@ -1,6 +1,7 @@
-//! The configuration file: YAML, read and validated whole before anything is bound.
+//! The configuration file: YAML, JSON or TOML, read and validated whole before anything is bound.
 //!
 //! The types are the documentation: each field of the file is a field of one of them, with what it means and its default.
+//! `${NAME}` and `${NAME:-default}` in a value without quotes stand for environment variables.
 //!
 //! ```yaml
 //! listeners:
@@ -16,6 +17,7 @@
 
 mod admin;
 mod background;
+mod cache;
 mod diagnostic;
 mod http;
 mod listener;
@@ -23,12 +25,16 @@ mod node;
 mod plugin;
 mod redis;
 mod routes;
+mod starter;
 mod stores;
+mod toml;
 mod units;
 mod upstreams;
 
 pub use diagnostic::Diagnostic;
+pub use starter::STARTER;
 
+use crate::code::{self, CodeFile};
 use crate::log::LogOptions;
 use crate::remote::Remote;
 use crate::routing::RouteTable;
@@ -36,10 +42,11 @@ use crate::settings::{BackgroundSettings, HttpSettings, ListenerSettings, Settin
 use crate::upstream::UpstreamTarget;
 use admin::AdminEntry;
 use background::BackgroundEntry;
+use cache::CacheEntry;
 use listener::ListenerEntry;
 use node::NodeEntry;
 use plugin::PluginEntry;
-use proxywasm_host::{Engine, FilterChain, Plugin, Services};
+use proxywasm_host::{CacheSettings, Engine, FilterChain, Plugin, Services};
 use redis::RedisEntry;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -82,6 +89,8 @@ struct Root {
     /// The Redis or Valkey server on which stores, shared data and queues live, for all runners that use it. Default: they live in
     /// this process.
     redis: Option<RedisEntry>,
+    /// Where compiled plugins are kept, so that the next start need not compile them. Default: nowhere.
+    cache: Option<Spanned<CacheEntry>>,
     /// Bounds on key-value stores and shared data. Past one, a write answers `unavailable`.
     #[serde(default)]
     stores: StoresEntry,
@@ -106,26 +115,42 @@ struct LogEntry {
     plugin_messages: Option<u32>,
 }
 
+/// What a file can name as `${NAME}`. What is not UTF-8 cannot stand in one.
+fn environment() -> HashMap<String, String> {
+    let variables = std::env::vars_os();
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 // === impl ConfigFile ===
 
 impl ConfigFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// It cannot be read, is not YAML, or has a field that is unknown, missing or of the wrong type.
+    /// It cannot be read, is neither YAML nor JSON (nor TOML, where its name ends with `.toml`), or has a field that is unknown, missing or
+    /// of the wrong type.
     pub fn read(path: &Path) -> Result<Self, Diagnostic> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Diagnostic::whole(path, format!("cannot read the configuration: {error}")))?;
-        Self::parse(path, text)
+        match path.extension().is_some_and(|extension| extension == "toml") {
+            true => {
+                let (path, text) = toml::as_yaml(path, &text)?;
+                Self::parse(&path, text)
+            }
+            false => Self::parse(path, text),
+        }
     }
 
-    /// Reads a text; `path` is for messages, and the folder that plugin files are relative to.
+    /// Reads a text, YAML or JSON; `path` is for messages, and the folder that plugin files are relative to.
     ///
     /// # Errors
     /// As of [`ConfigFile::read`].
     pub fn parse(path: &Path, text: String) -> Result<Self, Diagnostic> {
-        let root: Root =
-            serde_saphyr::from_str(&text).map_err(|error| Diagnostic::from_yaml(path, &text, &error))?;
+        let options = serde_saphyr::Options::default().with_properties(environment());
+        let root: Root = serde_saphyr::from_str_with_options(&text, options)
+            .map_err(|error| Diagnostic::from_yaml(path, &text, &error))?;
         let file = Self {
             path: path.to_owned(),
             text,
@@ -147,6 +172,20 @@ impl ConfigFile {
         options
     }
 
+    /// Where it says that compiled plugins are kept.
+    ///
+    /// # Errors
+    /// It names no directory, and there is no default.
+    pub fn cache(&self) -> Result<Option<CacheSettings>, Diagnostic> {
+        let Some(entry) = &self.root.cache else {
+            return Ok(None);
+        };
+        let settings = entry.value.settings(self.folder());
+        settings
+            .map(Some)
+            .map_err(|message| self.at(entry.referenced, message))
+    }
+
     /// Compiles the plugins, starts each on a throw-away instance, and puts everything together. Stores and queues are those that the
     /// file configures, whatever `services` has.
     ///
@@ -164,27 +203,7 @@ impl ConfigFile {
             properties: self.root.node.as_ref().map(|node| Arc::new(node.settings()) as _),
             ..services
         };
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let mut codes = HashMap::new();
-        let mut plugins: HashMap<&str, Plugin> = HashMap::new();
-        for entry in &self.root.plugins {
-            let file = folder.join(&entry.file.value);
-            let code = match codes.get(&file) {
-                Some(code) => Arc::clone(code),
-                None => {
-                    let code = crate::settings::load_code(engine, &file)
-                        .map_err(|error| self.at(entry.file.referenced, error.to_string()))?;
-                    codes.insert(file, Arc::clone(&code));
-                    code
-                }
-            };
-            let config = entry
-                .to_config()
-                .map_err(|(location, message)| self.at(location, message))?;
-            let plugin = Plugin::new(engine, code, config, &services)
-                .map_err(|error| self.at(entry.name.referenced, error.to_string()))?;
-            plugins.insert(&entry.name.value, plugin);
-        }
+        let plugins = self.plugins(engine, &services)?;
         let mut listeners = Vec::new();
         for entry in &self.root.listeners.value {
             // `check` saw that all are there.
@@ -216,6 +235,39 @@ impl ConfigFile {
             remotes,
             admin: self.root.admin.as_ref().map(AdminEntry::address),
         })
+    }
+
+    /// The plugins by name, compiled and started.
+    fn plugins(&self, engine: &Engine, services: &Services) -> Result<HashMap<&str, Plugin>, Diagnostic> {
+        let mut configs = Vec::new();
+        let mut files = Vec::new();
+        for entry in &self.root.plugins {
+            let config = entry
+                .to_config()
+                .map_err(|(location, message)| self.at(location, message))?;
+            files.push(CodeFile {
+                path: self.folder().join(&entry.file.value),
+                strategy: config.instances,
+            });
+            configs.push((entry, config));
+        }
+        let codes = code::load_all(engine, &files).map_err(|(number, error)| {
+            let entry = self.root.plugins.get(number);
+            let location = entry.map_or(Location::UNKNOWN, |entry| entry.file.referenced);
+            self.at(location, error.to_string())
+        })?;
+        let mut plugins = HashMap::new();
+        for ((entry, config), code) in configs.into_iter().zip(codes) {
+            let plugin = Plugin::new(engine, code, config, services)
+                .map_err(|error| self.at(entry.name.referenced, error.to_string()))?;
+            plugins.insert(entry.name.value.as_str(), plugin);
+        }
+        Ok(plugins)
+    }
+
+    /// What names of files are relative to.
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// The services with the stores and queues of the file, and the servers that these live on.

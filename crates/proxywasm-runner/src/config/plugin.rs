@@ -12,6 +12,7 @@ use proxywasm_host::{
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
+use std::env::VarError;
 use std::path::PathBuf;
 
 /// A plugin: code with a configuration.
@@ -28,6 +29,8 @@ pub(super) struct PluginEntry {
     configuration_base64: Option<Spanned<String>>,
     /// The configuration of the instance, likewise, for ABI 0.2.1 and older. Default: nothing.
     vm_configuration: Option<serde_json::Value>,
+    /// The configuration of the instance as bytes in Base64, instead of `vm_configuration`.
+    vm_configuration_base64: Option<Spanned<String>>,
     /// Which plugin of a module that holds several. Default: the empty text.
     #[serde(default)]
     root_id: String,
@@ -39,8 +42,14 @@ pub(super) struct PluginEntry {
     /// The environment variables that it reads through WASI. Default: none.
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// Environment variables of the runner that it reads too, by name; one that is not set is left out. None of them may be in
+    /// `environment` as well. Default: none.
+    #[serde(default)]
+    environment_from: Vec<Spanned<String>>,
     /// The hostcalls that it may call, by name; others answer that they are not allowed. Default: all.
-    allowed_hostcalls: Option<Vec<String>>,
+    allowed_hostcalls: Option<BTreeSet<String>>,
+    /// The callbacks that are called, by name (`proxy_on_request_headers`); others are as if it did not export them. Default: all.
+    allowed_callbacks: Option<BTreeSet<String>>,
     /// The upstreams that it may call. Default: all.
     allowed_upstreams: Option<BTreeSet<String>>,
     /// The key-value stores that it may open. Default: all.
@@ -58,6 +67,9 @@ pub(super) struct PluginEntry {
     /// What happens to streams when its instance fails. Default: `closed`.
     #[serde(default)]
     failure: FailureEntry,
+    /// With `failure: reload`, how long after a failure a fresh instance is made, and with any policy how long after a start that
+    /// failed; up to half as long again at random, and twice as long each time a start fails. Default: `1s`.
+    reload_back_off: Option<Period>,
     /// How its instances are made. Default: `shared`.
     #[serde(default)]
     instances: InstancesEntry,
@@ -133,7 +145,7 @@ enum FailureEntry {
     Closed,
     /// They go on without the plugin.
     Open,
-    /// As `closed`, but a fresh instance is made no sooner than a second after the last one was.
+    /// As `closed`, but a fresh instance is made no sooner than `reload_back_off` after the last one failed.
     Reload,
 }
 
@@ -217,17 +229,24 @@ struct DeadlinesEntry {
 impl PluginEntry {
     /// The settings of the plugin, or what is wrong with them and where.
     pub(super) fn to_config(&self) -> Result<PluginConfig, (Location, String)> {
+        let default = PluginConfig::new(&self.name.value);
         Ok(PluginConfig {
             root_id: self.root_id.clone(),
             vm_id: self.vm_id.clone(),
             metric_scope: self.metric_scope.clone(),
-            configuration: self.configuration()?,
-            vm_configuration: text_or_json(self.vm_configuration.as_ref()),
-            environment: self.environment.clone().into_iter().collect(),
-            allowed_hostcalls: self
-                .allowed_hostcalls
-                .clone()
-                .map(|names| names.into_iter().collect()),
+            configuration: bytes(
+                "configuration",
+                self.configuration.as_ref(),
+                self.configuration_base64.as_ref(),
+            )?,
+            vm_configuration: bytes(
+                "vm_configuration",
+                self.vm_configuration.as_ref(),
+                self.vm_configuration_base64.as_ref(),
+            )?,
+            environment: self.environment()?,
+            allowed_hostcalls: self.allowed_hostcalls.clone(),
+            allowed_callbacks: self.allowed_callbacks.clone(),
             callbacks_off: self
                 .callbacks_off
                 .iter()
@@ -242,6 +261,9 @@ impl PluginEntry {
             },
             resources: self.resources(),
             failure: self.failure.into(),
+            reload_back_off: self
+                .reload_back_off
+                .map_or(default.reload_back_off, |period| period.0),
             instances: self.instances.into(),
             headers_pause: self.headers_pause.into(),
             repeated_headers: self.repeated_headers.into(),
@@ -251,25 +273,27 @@ impl PluginEntry {
                 CalloutFailure::NoHeaders
             },
             log_level: self.log_level.into(),
-            ..PluginConfig::new(&self.name.value)
+            ..default
         })
     }
 
-    fn configuration(&self) -> Result<Bytes, (Location, String)> {
-        let Some(base64) = &self.configuration_base64 else {
-            return Ok(text_or_json(self.configuration.as_ref()));
-        };
-        if self.configuration.is_some() {
-            let message = "`configuration` and `configuration_base64` cannot both be given";
-            return Err((base64.referenced, message.to_owned()));
+    /// Those that are given, and those of this process that are asked for.
+    fn environment(&self) -> Result<Vec<(String, String)>, (Location, String)> {
+        let mut variables: Vec<_> = self.environment.clone().into_iter().collect();
+        for name in &self.environment_from {
+            let wrong = |what: &str| Err((name.referenced, format!("`{}` {what}", name.value)));
+            if variables.iter().any(|(other, _)| *other == name.value) {
+                return wrong("is given twice; an environment variable comes from one place");
+            }
+            match std::env::var(&name.value) {
+                Ok(value) => variables.push((name.value.clone(), value)),
+                Err(VarError::NotPresent) => {}
+                Err(VarError::NotUnicode(_)) => {
+                    return wrong("is not UTF-8 in the environment of this process");
+                }
+            }
         }
-        let text: String = base64.value.split_ascii_whitespace().collect();
-        STANDARD.decode(text).map(Bytes::from).map_err(|error| {
-            (
-                base64.referenced,
-                format!("`configuration_base64` is not Base64: {error}"),
-            )
-        })
+        Ok(variables)
     }
 
     fn resources(&self) -> Resources {
@@ -293,6 +317,26 @@ impl PluginEntry {
 
 fn allowed(names: Option<&BTreeSet<String>>) -> Allowed {
     names.map_or(Allowed::All, |names| Allowed::Only(names.clone()))
+}
+
+/// What is given under a name, or as Base64 under the same name with `_base64`.
+fn bytes(
+    name: &str,
+    value: Option<&serde_json::Value>,
+    base64: Option<&Spanned<String>>,
+) -> Result<Bytes, (Location, String)> {
+    let Some(base64) = base64 else {
+        return Ok(text_or_json(value));
+    };
+    let wrong = |message| Err((base64.referenced, message));
+    if value.is_some() {
+        return wrong(format!("`{name}` and `{name}_base64` cannot both be given"));
+    }
+    let text: String = base64.value.split_ascii_whitespace().collect();
+    match STANDARD.decode(text) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => wrong(format!("`{name}_base64` is not Base64: {error}")),
+    }
 }
 
 /// Text as it is, nothing for null, compact JSON for all else.

@@ -51,6 +51,16 @@ fn faulty_files_are_pointed_at() {
             "two upstreams are called `a`",
         ),
         (
+            "listeners: []\nbackground: [{ plugin: a }]\nplugins: [{ name: a, file: plugin.wasm, environment: { PATH: a }, environment_from: [PATH] }]\n".into(),
+            "3:86",
+            "`PATH` is given twice",
+        ),
+        (
+            "listeners: []\nbackground: [{ plugin: a }]\nplugins: [{ name: a, file: plugin.wasm, vm_configuration: a, vm_configuration_base64: YQ== }]\n".into(),
+            "3:87",
+            "`vm_configuration` and `vm_configuration_base64` cannot both be given",
+        ),
+        (
             "listeners: [{ address: 127.0.0.1:0 }]\nupstreams: [{ name: '', url: 'http://h' }]\n".into(),
             "2:21",
             "an upstream needs a name",

@@ -9,7 +9,9 @@
 )]
 #![cfg(test)]
 
+mod configuration;
 mod faults;
+mod import_envoy;
 mod inspect;
 mod serving;
 
