@@ -15,6 +15,7 @@ use bytes::Bytes;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use proxywasm_host::{
     CacheSettings, Engine, EngineError, EngineSettings, InstanceStrategy, Plugin, PluginConfig, Services,
+    TracingSink,
 };
 use std::io::Write;
 use std::net::SocketAddr;
@@ -293,7 +294,7 @@ fn configuration(argument: &str) -> anyhow::Result<Bytes> {
     }
 }
 
-/// What plugins reach; each worker puts a log of its own in the place of this one.
+/// What plugins reach while they are proved.
 fn start_services(options: &LogOptions) -> Services {
     Services {
         functions: crate::functions(),
@@ -313,6 +314,14 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
     let signalled = {
         let _context = runtime.enter();
         shutdown::signalled()?
+    };
+    // Each worker limits what its plugins log by itself.
+    let settings = Settings {
+        services: Services {
+            log: Arc::new(TracingSink),
+            ..settings.services
+        },
+        ..settings
     };
     let runner = Runner::start(settings, options)?;
     announce(&runner, &listeners, &background, workers);

@@ -81,7 +81,7 @@ struct WorkerStart {
 // === impl Runner ===
 
 impl Runner {
-    /// Binds all addresses, then starts the threads.
+    /// Binds all addresses, then starts the threads. Each limits by itself what its plugins log to the services' log.
     ///
     /// # Errors
     /// An address cannot be listened on, or a thread not be started.
@@ -136,7 +136,10 @@ impl Runner {
             };
             let background = background_of(number, &settings.background);
             let services = Services {
-                log: Arc::new(RateLimited::tracing(log)),
+                log: Arc::new(RateLimited::new(
+                    Arc::clone(&settings.services.log),
+                    log.plugin_messages,
+                )),
                 upstreams: settings::names(&settings.upstreams),
                 ..settings.services.clone()
             };

@@ -1,6 +1,6 @@
 //! Where log messages go.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use wasi_common::LogLevel;
 
 /// A place for log messages. Called from every worker, within a callback: it must not block.
@@ -41,6 +41,16 @@ pub struct TracingSink;
 /// Keeps messages in memory, for tests and for programs that show them elsewhere.
 #[derive(Debug, Default)]
 pub struct MemorySink(Mutex<Vec<(LogLevel, String)>>);
+
+impl<S: LogSink + ?Sized> LogSink for Arc<S> {
+    fn enabled(&self, level: LogLevel) -> bool {
+        (**self).enabled(level)
+    }
+
+    fn write(&self, record: &Record<'_>) {
+        (**self).write(record);
+    }
+}
 
 // === impl TracingSink ===
 

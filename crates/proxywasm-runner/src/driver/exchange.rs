@@ -33,6 +33,8 @@ pub(crate) struct Exchange {
     reset: Cell<Option<ResetReason>>,
     /// The client waits for `100 Continue`, which reading its body makes the codec send.
     expects_continue: Cell<bool>,
+    /// The client broke its request off: what comes of it at the upstream concerns nobody.
+    broke_off: Cell<bool>,
 }
 
 /// The owner of an [`Exchange`]. When it is dropped, the stream is over.
@@ -233,6 +235,11 @@ impl Exchange {
         self.request.borrow().is_drained()
     }
 
+    /// Whether the client broke its request off.
+    pub(super) fn broke_off(&self) -> bool {
+        self.broke_off.get()
+    }
+
     /// Whether all of the response was taken.
     pub(super) fn response_is_drained(&self) -> bool {
         self.response.borrow().is_drained()
@@ -281,6 +288,7 @@ impl Exchange {
                 .turn(self, |host, id| host.request_body(id, Bytes::new(), true)),
             Some(Err(error)) => {
                 tracing::debug!(%error, "the request broke off");
+                self.broke_off.set(true);
                 return Poll::Ready(Err(Aborted::Downstream));
             }
             Some(Ok(frame)) => match frame.into_data() {
@@ -394,6 +402,7 @@ impl Driver {
             state: Cell::new(State::Forwarding),
             reset: Cell::default(),
             expects_continue: Cell::new(expects_continue),
+            broke_off: Cell::new(false),
         });
         worker.register(Rc::clone(&exchange) as _);
         Self(exchange)

@@ -167,6 +167,7 @@ async fn forward(
             message::receive_response(&mut head);
             exchange.receive_response(head, body);
         }
+        Some(Err(_)) if exchange.broke_off() => return Err(Aborted::Downstream),
         Some(Err(error)) => {
             tracing::warn!("{error}");
             exchange.upstream_failed(error.status(), error.text());
