@@ -6,12 +6,14 @@
 //! - [`assembler`]: scripts to guests
 //! - [`world`]: what happens to a host
 //! - [`page`], [`properties`]: the pages, and whether anything lacks
+//! - [`parity`]: the same by the component ABI and by the older ones
 #![cfg(test)]
 
 mod assembler;
 mod cases;
 mod catalogue;
 mod page;
+mod parity;
 mod properties;
 mod world;
 

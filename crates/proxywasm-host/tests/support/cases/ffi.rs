@@ -112,7 +112,7 @@ fn fails(name: &str, status: &str) -> Case {
 }
 
 /// Functions that do what their names say.
-pub(super) fn register(setup: &mut Setup) {
+pub(crate) fn register(setup: &mut Setup) {
     let mut registry = FunctionRegistry::new();
     registry
         .register("echo", |_, parameters| {
