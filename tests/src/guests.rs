@@ -95,6 +95,8 @@ pub const SDK_ASSEMBLYSCRIPT: &str = "sdk_assemblyscript";
 
 /// The plugins that do the same with each SDK.
 pub const SDKS: [&str; 5] = [SDK_RUST, SDK_RUST01, SDK_GO, SDK_CPP, SDK_ASSEMBLYSCRIPT];
+/// Makes the hostcalls that a request asks for, and reports every callback and hostcall; ABI 0.2.1.
+pub const PROBE_LEGACY: &str = "probe_legacy";
 
 /// All plugins.
 pub const ALL: &[&str] = &[
@@ -137,6 +139,7 @@ pub const ALL: &[&str] = &[
     SDK_GO,
     SDK_CPP,
     SDK_ASSEMBLYSCRIPT,
+    PROBE_LEGACY,
 ];
 
 /// The manifest of the plugins.
