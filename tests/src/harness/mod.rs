@@ -24,7 +24,7 @@ pub use grpc::{GrpcCall, GrpcServer};
 pub use log::{Captured, capture_log};
 pub use nginx::Nginx;
 pub use origin::Origin;
-pub use proxy::{Proxy, ProxyBuilder, Refusal, configured, proxy};
+pub use proxy::{Proxy, ProxyBuilder, Refusal, configured, plugin_code, proxy};
 pub use wire::{Message, chunked, resident_bytes};
 
 use std::time::Duration;

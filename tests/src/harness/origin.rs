@@ -66,6 +66,11 @@ impl Origin {
         self.address
     }
 
+    /// The requests that it got besides.
+    pub fn received_now(&self) -> impl Iterator<Item = Message> {
+        self.requests.try_iter()
+    }
+
     /// The next request that it got.
     ///
     /// # Panics

@@ -6,8 +6,9 @@ use proxywasm_host::{
 };
 use proxywasm_runner::config::ConfigFile;
 use proxywasm_runner::{
-    AcceptMode, BackgroundSettings, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget,
-    ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget, UpstreamSettings, UpstreamTarget,
+    AcceptMode, BackgroundSettings, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Forwarded,
+    ForwardingHeaders, HttpSettings, HttpTarget, ListenerSettings, LogOptions, RunMode, Runner, Settings,
+    TcpTarget, UpstreamSettings, UpstreamTarget,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -33,6 +34,8 @@ pub struct ProxyBuilder {
     admin: bool,
     background: Vec<BackgroundSettings>,
     upstreams: Vec<UpstreamSettings>,
+    log: LogOptions,
+    http: HttpSettings,
 }
 
 /// A proxy with one worker and no plugins, before the built-in echo.
@@ -46,6 +49,8 @@ pub fn proxy() -> ProxyBuilder {
         admin: false,
         background: Vec::new(),
         upstreams: Vec::new(),
+        log: LogOptions::default(),
+        http: HttpSettings::default(),
     }
 }
 
@@ -155,6 +160,22 @@ impl ProxyBuilder {
         self
     }
 
+    /// Adds no header to requests that tells of the client, and no id.
+    pub fn without_forwarding_headers(mut self) -> Self {
+        self.http.forwarding = ForwardingHeaders {
+            request_id: false,
+            forwarded: Forwarded::Off,
+            via: None,
+        };
+        self
+    }
+
+    /// Lets plugins log as much as they like.
+    pub fn unlimited_log(mut self) -> Self {
+        self.log.plugin_messages = 0;
+        self
+    }
+
     /// Sends requests to a server.
     pub fn upstream(self, address: SocketAddr) -> Self {
         self.upstream_within(address, Duration::from_secs(5))
@@ -224,6 +245,7 @@ impl ProxyBuilder {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = ListenerSettings {
             upstream: self.upstream,
+            http: self.http,
             ..ListenerSettings::new(any, self.accept, self.plugins)
         };
         let settings = Settings {
@@ -237,7 +259,7 @@ impl ProxyBuilder {
             admin: self.admin.then_some(any),
         };
         Proxy {
-            runner: Runner::start(settings, &LogOptions::default()).unwrap(),
+            runner: Runner::start(settings, &self.log).unwrap(),
         }
     }
 }
@@ -275,6 +297,19 @@ impl Proxy {
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| Engine::new(EngineSettings::default()).unwrap())
+}
+
+/// The code of a plugin, compiled once in a test process.
+///
+/// # Panics
+/// It is no plugin.
+pub fn plugin_code(wasm: &[u8]) -> Arc<PluginCode> {
+    static CODES: OnceLock<Mutex<HashMap<Vec<u8>, Arc<PluginCode>>>> = OnceLock::new();
+    let mut codes = CODES.get_or_init(Mutex::default).lock().unwrap();
+    let code = codes
+        .entry(wasm.to_vec())
+        .or_insert_with(|| engine().load(wasm).unwrap());
+    Arc::clone(code)
 }
 
 /// The code of a sample plugin, compiled once in a test process.

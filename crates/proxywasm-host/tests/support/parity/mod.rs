@@ -157,7 +157,7 @@ fn compare(
                 false => Err(differ),
             }
         }
-        Difference::Form(why) if why.is_empty() => Err("no reason is given".to_owned()),
+        Difference::Form("") => Err("no reason is given".to_owned()),
         Difference::Form(_) => Ok(()),
     }
 }
@@ -221,7 +221,7 @@ fn run(
         ));
     }
     let lines = script.sections.iter().flat_map(|section| &section.lines);
-    let status = lines.filter_map(|line| line.rsplit_once("-> ")).last();
+    let status = lines.rev().find_map(|line| line.rsplit_once("-> "));
     let status = status.map_or("", |(_, status)| status).to_owned();
     let outputs = trace.lines().filter(|line| line.starts_with("out:"));
     (status, outputs.map(|line| format!("{line}\n")).collect())
