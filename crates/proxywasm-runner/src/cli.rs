@@ -74,6 +74,8 @@ enum Command {
         #[arg(value_name = "FILE", default_value = "proxy.yaml")]
         file: PathBuf,
     },
+    /// Prints the JSON schema of configuration files
+    Schema,
     /// Turns a bootstrap file of Envoy into a file for `serve`, on standard output, and tells on standard error what is not in it
     ImportEnvoy {
         /// The bootstrap file, in YAML or JSON
@@ -133,6 +135,7 @@ impl Arguments {
             Some(Command::Serve { file }) => self.serve(file),
             Some(Command::Check { file }) => self.check(file),
             Some(Command::Init { file }) => init(file),
+            Some(Command::Schema) => schema(),
             Some(Command::ImportEnvoy { file }) => import_envoy(file),
             Some(Command::Run(arguments)) => self.run_plugins(arguments),
             Some(Command::Inspect { plugin, json }) => self.inspect(plugin, *json),
@@ -382,6 +385,13 @@ fn init(file: &Path) -> anyhow::Result<ExitCode> {
         "{} is written; it names a plugin, `plugin.wasm`",
         file.display()
     )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schema() -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, &config::schema())?;
+    writeln!(out)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,12 +2,13 @@
 
 use super::units::Size;
 use proxywasm_host::CacheSettings;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Where compiled plugins are kept, so that the next start need not compile them.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CacheEntry {
     /// The directory; relative to this file. Code in it is run, so it has to belong to the user of this process, and nobody else may be

@@ -4,11 +4,12 @@ use crate::forwarding::{Forwarded, ForwardingHeaders};
 use crate::routing::{EscapedSlashes, PathRules};
 use crate::settings::HttpSettings;
 use http::HeaderValue;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 /// `headers` of a listener: those by which upstreams and plugins learn of the client.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HeadersEntry {
     /// Whether requests without an `x-request-id` get one, a random UUID. Default: `true`.
@@ -16,11 +17,12 @@ pub(super) struct HeadersEntry {
     /// What becomes of `x-forwarded-for`, `x-forwarded-proto` and `x-forwarded-host`. Default: `replace`.
     forwarded: ForwardedEntry,
     /// What this proxy calls itself in the `via` header of requests. Default: nothing, and there is no `via`.
+    #[schemars(with = "Option<String>")]
     via: Option<Spanned<String>>,
 }
 
 /// `forwarded` of `headers`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ForwardedEntry {
     /// They tell of the client's connection, whatever the client said; its `forwarded` is taken off.
@@ -33,7 +35,7 @@ enum ForwardedEntry {
 }
 
 /// `paths` of a listener: what becomes of paths before plugins and routes see them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct PathsEntry {
     /// Whether `.` and `..` are taken out of paths and needless escapes decoded, so that there is one way to write a path. Default: `true`.
@@ -45,7 +47,7 @@ pub(super) struct PathsEntry {
 }
 
 /// `escaped_slashes` of `paths`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum EscapedSlashesEntry {
     /// The request is answered with 400.

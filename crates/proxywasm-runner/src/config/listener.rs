@@ -7,16 +7,18 @@ use crate::routing::{ECHO, RouteTable};
 use crate::settings::AcceptMode;
 use crate::upstream::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TcpTarget, UpstreamTarget};
 use proxywasm_host::FilterChain;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_saphyr::{Location, Spanned};
 use std::net::SocketAddr;
 
 /// One address to listen on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenerEntry {
     /// The address and port; port 0 takes any that is free.
+    #[schemars(with = "String")]
     pub(super) address: Spanned<SocketAddr>,
     /// What clients speak. Default: `http`.
     #[serde(default)]
@@ -27,12 +29,15 @@ pub(super) struct ListenerEntry {
     /// The filter chain, by names of `plugins`: in this order for requests and data of clients, the other way round for responses and
     /// data of the upstream. Default: none.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub(super) plugins: Vec<Spanned<String>>,
     /// Where it goes: `http://HOST[:PORT]`, the name of one of `upstreams`, or `echo`, the default, which answers with what it got; with `protocol: tcp`,
     /// `tcp://HOST:PORT`, which is required.
+    #[schemars(with = "Option<String>")]
     upstream: Option<Spanned<UpstreamEntry>>,
     /// Where requests go instead, by what they are: the first route that fits is taken. A request that none fits is answered with 404.
     #[serde(default)]
+    #[schemars(with = "Vec<RouteEntry>")]
     pub(super) routes: Vec<Spanned<RouteEntry>>,
     /// Routes that depend on the host of a request.
     #[serde(default)]
@@ -44,13 +49,15 @@ pub(super) struct ListenerEntry {
     #[serde(default)]
     pub(super) paths: PathsEntry,
     /// How long a connection to the upstream may take; then the client gets 504, or is reset with `protocol: tcp`. Default: `5s`.
+    #[schemars(with = "Option<Period>")]
     connect_timeout: Option<Spanned<Period>>,
     /// With `protocol: tcp`: when nothing comes from either side for so long, both connections are closed. Default: `1h`.
+    #[schemars(with = "Option<Period>")]
     idle_timeout: Option<Spanned<Period>>,
 }
 
 /// `protocol` of a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ProtocolEntry {
     /// HTTP/1.1. Plugins see it by `wasi-http`, or the HTTP callbacks of the older ABIs.
@@ -61,7 +68,7 @@ pub(super) enum ProtocolEntry {
 }
 
 /// `accept` of a listener.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AcceptEntry {
     /// Each worker has a socket on the address (`SO_REUSEPORT`), and the kernel spreads connections over them.

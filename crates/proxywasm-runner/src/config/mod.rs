@@ -1,7 +1,7 @@
 //! The configuration file: YAML, JSON or TOML, read and validated whole before anything is bound.
 //!
 //! The types are the documentation: each field of the file is a field of one of them, with what it means and its default.
-//! `${NAME}` and `${NAME:-default}` in a value without quotes stand for environment variables.
+//! The JSON schema and `docs/CONFIGURATION.md` are made of them. `${NAME}` and `${NAME:-default}` in a value without quotes stand for environment variables.
 //!
 //! ```yaml
 //! listeners:
@@ -24,6 +24,7 @@ mod listener;
 mod node;
 mod plugin;
 mod redis;
+mod reference;
 mod routes;
 mod starter;
 mod stores;
@@ -32,6 +33,7 @@ mod units;
 mod upstreams;
 
 pub use diagnostic::Diagnostic;
+pub use reference::{reference, schema};
 pub use starter::STARTER;
 
 use crate::code::{self, CodeFile};
@@ -48,6 +50,7 @@ use node::NodeEntry;
 use plugin::PluginEntry;
 use proxywasm_host::{CacheSettings, Engine, FilterChain, Plugin, Services};
 use redis::RedisEntry;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::HashMap;
@@ -68,7 +71,7 @@ pub struct ConfigFile {
 }
 
 /// A configuration file of `proxywasm serve`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Root {
     /// How many threads serve, each with plugin instances of its own. Default: as many as the machine lets this process use.
@@ -77,6 +80,7 @@ struct Root {
     #[serde(default)]
     log: LogEntry,
     /// Where it listens. May be empty where a plugin runs in the background.
+    #[schemars(with = "Vec<ListenerEntry>")]
     listeners: Spanned<Vec<ListenerEntry>>,
     /// Plugins that run without streams, on timers, queues and callouts. Default: none.
     #[serde(default)]
@@ -90,6 +94,7 @@ struct Root {
     /// this process.
     redis: Option<RedisEntry>,
     /// Where compiled plugins are kept, so that the next start need not compile them. Default: nowhere.
+    #[schemars(with = "Option<CacheEntry>")]
     cache: Option<Spanned<CacheEntry>>,
     /// Bounds on key-value stores and shared data. Past one, a write answers `unavailable`.
     #[serde(default)]
@@ -105,10 +110,11 @@ struct Root {
 }
 
 /// What is logged.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LogEntry {
     /// What is logged, as in the environment variable `RUST_LOG`, which comes first; `--log` comes before both. Default: `info`.
+    #[schemars(with = "Option<String>")]
     filter: Option<Spanned<String>>,
     /// How many messages a second each plugin may log on each worker; what is more is dropped and counted. 0 for no limit.
     /// Default: 100.

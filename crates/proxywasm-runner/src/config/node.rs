@@ -1,10 +1,11 @@
 //! Who the runner is, in the configuration file.
 
 use crate::node::Node;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `node`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NodeEntry {
     /// The name of this runner, as the property `node.id`. None by default.

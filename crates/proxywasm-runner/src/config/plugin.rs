@@ -9,6 +9,7 @@ use proxywasm_host::{
     Limits, LogLevel, MapLimits, Part, Permissions, Phase, PhaseSet, PluginConfig, RepeatedHeaders,
     Resources,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,20 +17,24 @@ use std::env::VarError;
 use std::path::PathBuf;
 
 /// A plugin: code with a configuration.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PluginEntry {
     /// Names the plugin in chains, in logs and in the property `plugin_name`.
+    #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
     /// Its code; relative to this file.
+    #[schemars(with = "PathBuf")]
     pub(super) file: Spanned<PathBuf>,
     /// What it reads as its configuration: text as it is; a mapping or list becomes compact JSON. Default: nothing.
     configuration: Option<serde_json::Value>,
     /// Its configuration as bytes in Base64, instead of `configuration`.
+    #[schemars(with = "Option<String>")]
     configuration_base64: Option<Spanned<String>>,
     /// The configuration of the instance, likewise, for ABI 0.2.1 and older. Default: nothing.
     vm_configuration: Option<serde_json::Value>,
     /// The configuration of the instance as bytes in Base64, instead of `vm_configuration`.
+    #[schemars(with = "Option<String>")]
     vm_configuration_base64: Option<Spanned<String>>,
     /// Which plugin of a module that holds several. Default: the empty text.
     #[serde(default)]
@@ -45,6 +50,7 @@ pub(super) struct PluginEntry {
     /// Environment variables of the runner that it reads too, by name; one that is not set is left out. None of them may be in
     /// `environment` as well. Default: none.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     environment_from: Vec<Spanned<String>>,
     /// The hostcalls that it may call, by name; others answer that they are not allowed. Default: all.
     allowed_hostcalls: Option<BTreeSet<String>>,
@@ -92,7 +98,7 @@ pub(super) struct PluginEntry {
 }
 
 /// A callback.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum PhaseEntry {
     /// Of HTTP: the head of the request.
@@ -124,7 +130,7 @@ enum PhaseEntry {
 }
 
 /// A level of log messages.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum LevelEntry {
     Trace,
@@ -137,7 +143,7 @@ enum LevelEntry {
 }
 
 /// What happens to the streams of an instance that failed.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum FailureEntry {
     /// They are answered with 503, or reset once a response has begun; TCP streams are reset. A fresh instance takes the next stream.
@@ -150,7 +156,7 @@ enum FailureEntry {
 }
 
 /// How instances are made.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum InstancesEntry {
     /// One for each worker, for all streams.
@@ -161,7 +167,7 @@ enum InstancesEntry {
 }
 
 /// What a pause in a headers callback stops.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum HeadersPauseEntry {
     /// The whole message.
@@ -172,7 +178,7 @@ enum HeadersPauseEntry {
 }
 
 /// What a header that comes several times is when it is asked for by name.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum RepeatedHeadersEntry {
     /// Its first value, as in other hosts.
@@ -183,7 +189,7 @@ enum RepeatedHeadersEntry {
 }
 
 /// Bounds on what a plugin can use, and make the host hold.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LimitsEntry {
     /// Of a body, or of TCP data in one direction, held while it pauses or waits. Default: `1 MiB`.
@@ -211,7 +217,7 @@ struct LimitsEntry {
 }
 
 /// Bounds on the time of a plugin.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DeadlinesEntry {
     /// Processor time of one callback. Default: `200ms`.

@@ -4,6 +4,7 @@
 mod backends;
 
 use super::units::{Period, Size};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 #[cfg(feature = "redis")]
@@ -11,7 +12,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 /// A Redis or Valkey server.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
     not(feature = "redis"),
@@ -19,8 +20,10 @@ use std::time::Duration;
 )]
 pub(super) struct RedisEntry {
     /// `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `redis+unix:///PATH`.
+    #[schemars(with = "String")]
     url: Spanned<String>,
     /// What all keys begin with. Default: `proxywasm`.
+    #[schemars(with = "Option<String>")]
     prefix: Option<Spanned<String>>,
     /// How long a hostcall, and with it its worker, waits for the server; then it answers `unavailable`. Default: `5ms`.
     bound: Option<Period>,
@@ -29,6 +32,7 @@ pub(super) struct RedisEntry {
     /// How much of what plugins have read is kept until the server tells that it has changed. Default: `64 MiB`.
     cache: Option<Size>,
     /// After how long items that a runner has fetched, and died with, are delivered to others; at least `3s`. Default: `15s`.
+    #[schemars(with = "Option<Period>")]
     lease: Option<Spanned<Period>>,
 }
 

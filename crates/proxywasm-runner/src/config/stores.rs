@@ -1,12 +1,13 @@
 //! Bounds on stores and queues in the configuration file.
 
 use super::units::Size;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use wasi_kvstore::StoreSettings;
 use wasi_queue::QueueSettings;
 
 /// Bounds on key-value stores.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoresEntry {
     /// Stores of one VM id. Default: 1024.
@@ -22,7 +23,7 @@ pub(super) struct StoresEntry {
 }
 
 /// Bounds on queues.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct QueuesEntry {
     /// Queues of one VM id. Default: 256.

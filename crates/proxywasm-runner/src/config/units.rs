@@ -1,6 +1,8 @@
 //! Sizes and durations as people write them.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,6 +24,38 @@ const SIZES: &[(&str, usize)] = &[
     ("B", 1),
     ("", 1),
 ];
+
+// === impl JsonSchema ===
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number of bytes: a plain number, or one with `KiB`, `MiB` or `GiB` (also `KB`, `MB`, `GB`, which mean thousands).",
+            "anyOf": [
+                { "type": "integer", "minimum": 0 },
+                { "type": "string", "pattern": r"^\s*[0-9]+\s*(B|KiB|MiB|GiB|KB|MB|GB)?$" },
+            ],
+        })
+    }
+}
+
+impl JsonSchema for Period {
+    fn schema_name() -> Cow<'static, str> {
+        "Period".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A duration: a whole number with `us`, `ms`, `s`, `m` or `h`; not 0.",
+            "type": "string",
+            "pattern": r"^\s*0*[1-9][0-9]*\s*(us|ms|s|m|h)$",
+        })
+    }
+}
 
 // === impl Size ===
 

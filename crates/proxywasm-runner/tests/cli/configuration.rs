@@ -1,6 +1,7 @@
 //! What helps to write configuration files.
 
 use super::{Folder, Running, command, output, text};
+use serde_json::Value;
 use std::process::Output;
 
 fn texts(output: &Output) -> (bool, String, String) {
@@ -148,6 +149,25 @@ fn names_that_are_nearly_right() {
             None => assert!(!error.contains("did you mean"), "{config}: {error}"),
         }
     }
+}
+
+#[test]
+fn the_schema() {
+    let (done, schema, _) = texts(&output(&["schema"]));
+    assert!(done);
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let listeners = "/properties/listeners/items/$ref";
+    assert_eq!(schema.pointer(listeners).unwrap(), "#/$defs/ListenerEntry");
+    assert_eq!(schema.pointer("/additionalProperties").unwrap(), false);
+    let file = "/$defs/PluginEntry/properties/file/description";
+    assert!(
+        schema
+            .pointer(file)
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .contains("relative")
+    );
 }
 
 /// Plugins that were compiled once are not compiled again, by file and by option; and a directory that is not safe is refused.

@@ -8,58 +8,68 @@ use crate::routing::{
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 /// One entry of `split`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShareEntry {
     /// The name of the upstream, or `echo`.
+    #[schemars(with = "String")]
     pub(super) upstream: Spanned<String>,
     /// How many requests it gets of as many as all weights sum up to; at least 1.
     weight: NonZeroU32,
 }
 
 /// What an upstream gets other than what came. At most one of `path`, `path_prefix` and `path_regex` can be given.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RewriteEntry {
     /// The whole path; the query stays.
+    #[schemars(with = "Option<String>")]
     path: Option<Spanned<String>>,
     /// What the prefix becomes that `match` has as `path_prefix`.
+    #[schemars(with = "Option<String>")]
     path_prefix: Option<Spanned<String>>,
     /// A part of the path that an expression finds becomes another.
     path_regex: Option<RegexEntry>,
     /// The `host` header.
+    #[schemars(with = "Option<String>")]
     host: Option<Spanned<String>>,
 }
 
 /// `path_regex` of `rewrite`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RegexEntry {
     /// The expression; the first part of the path that it describes is replaced.
+    #[schemars(with = "String")]
     pattern: Spanned<String>,
     /// What that part becomes; `$1` or `${name}` stand for groups of the expression.
     replacement: String,
 }
 
 /// Another place for requests of a route. What is not given stays as in the request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RedirectEntry {
     /// 301, 302, 303, 307 or 308. Default: 308, which keeps the method.
+    #[schemars(with = "Option<u16>")]
     status: Option<Spanned<u16>>,
     /// `http` or `https`.
     scheme: Option<SchemeEntry>,
     /// The host, and the port if there is to be one.
+    #[schemars(with = "Option<String>")]
     host: Option<Spanned<String>>,
     /// The whole path.
+    #[schemars(with = "Option<String>")]
     path: Option<Spanned<String>>,
     /// What the prefix becomes that `match` has as `path_prefix`.
+    #[schemars(with = "Option<String>")]
     path_prefix: Option<Spanned<String>>,
     /// Whether the query is left out. Default: `false`.
     #[serde(default)]
@@ -67,7 +77,7 @@ pub(super) struct RedirectEntry {
 }
 
 /// `scheme` of `redirect`.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum SchemeEntry {
     Http,
@@ -75,28 +85,33 @@ enum SchemeEntry {
 }
 
 /// An answer to the requests of a route.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RespondEntry {
     /// 200 to 599.
+    #[schemars(with = "u16")]
     status: Spanned<u16>,
     /// The body. Default: none.
     #[serde(default)]
     body: String,
     /// Headers. Default: `content-type: text/plain; charset=utf-8` if there is a body.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     headers: BTreeMap<String, Spanned<String>>,
 }
 
 /// What becomes of headers: first some are taken off, then some set, then some added.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HeaderEditsEntry {
     /// The names of those to take off.
+    #[schemars(with = "Vec<String>")]
     remove: Vec<Spanned<String>>,
     /// Those that are to have this one value.
+    #[schemars(with = "BTreeMap<String, String>")]
     set: BTreeMap<String, Spanned<String>>,
     /// Those that get a value more.
+    #[schemars(with = "BTreeMap<String, String>")]
     add: BTreeMap<String, Spanned<String>>,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::routing::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch, whole};
 use http::{HeaderName, Method};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::str::FromStr;
@@ -10,16 +11,20 @@ use std::str::FromStr;
 pub(in crate::config) type Compiled<T> = Result<T, (Location, String)>;
 
 /// Which requests a route is for: those that fit all that is given. Without it, all.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MatchEntry {
     /// This path. At most one of `path`, `path_prefix` and `path_regex` can be given; default: any path.
+    #[schemars(with = "Option<String>")]
     path: Option<Spanned<String>>,
     /// This path and what is below it, in whole segments: `/a` is for `/a` and `/a/b`, not for `/ab`.
+    #[schemars(with = "Option<String>")]
     path_prefix: Option<Spanned<String>>,
     /// Paths that this expression describes whole.
+    #[schemars(with = "Option<String>")]
     path_regex: Option<Spanned<String>>,
     /// The methods. Default: any.
+    #[schemars(with = "Vec<String>")]
     methods: Vec<Spanned<String>>,
     /// Headers; each has to fit.
     headers: Vec<HeaderEntry>,
@@ -28,20 +33,26 @@ pub(super) struct MatchEntry {
 }
 
 /// One entry of `headers`. If the header has several values, one has to fit.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct HeaderEntry {
     /// Its name.
+    #[schemars(with = "String")]
     name: Spanned<String>,
     /// The whole value. At most one of `exact`, `prefix`, `suffix`, `contains` and `regex` can be given; default: any value.
+    #[schemars(with = "Option<String>")]
     exact: Option<Spanned<String>>,
     /// How the value begins.
+    #[schemars(with = "Option<String>")]
     prefix: Option<Spanned<String>>,
     /// How the value ends.
+    #[schemars(with = "Option<String>")]
     suffix: Option<Spanned<String>>,
     /// What the value has.
+    #[schemars(with = "Option<String>")]
     contains: Option<Spanned<String>>,
     /// An expression that describes the value whole.
+    #[schemars(with = "Option<String>")]
     regex: Option<Spanned<String>>,
     /// For requests that have no such header or value. Default: `false`.
     #[serde(default)]
@@ -49,14 +60,16 @@ struct HeaderEntry {
 }
 
 /// One entry of `query`. If the parameter is there several times, one has to fit.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct QueryEntry {
     /// Its name.
     name: String,
     /// The whole value. At most one of `exact` and `regex` can be given; default: any value.
+    #[schemars(with = "Option<String>")]
     exact: Option<Spanned<String>>,
     /// An expression that describes the value whole.
+    #[schemars(with = "Option<String>")]
     regex: Option<Spanned<String>>,
 }
 

@@ -11,22 +11,25 @@ use action::{HeaderEditsEntry, RedirectEntry, RespondEntry, RewriteEntry, ShareE
 use matching::MatchEntry;
 pub(super) use matching::{Compiled, header_name};
 use proxywasm_host::FilterChain;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 /// One entry of `virtual_hosts`: the routes for some hosts. The host of a request decides for one virtual host: the one that has its
 /// name, else the one with the longest suffix, else the one for `*`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VirtualHostEntry {
     /// Hosts without ports: `example.test`, `*.example.test` for all below it, or `*` for those that no other virtual host has.
+    #[schemars(with = "Vec<String>")]
     hosts: Vec<Spanned<String>>,
     /// The routes, of which the first that fits is taken. A request that none fits is answered with 404.
+    #[schemars(with = "Vec<RouteEntry>")]
     routes: Vec<Spanned<RouteEntry>>,
 }
 
 /// One entry of `routes`. It has one of `upstream`, `split`, `redirect` and `respond`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteEntry {
     /// Its name, which plugins can read as the property `route_name`. Default: none.
@@ -35,18 +38,25 @@ pub(super) struct RouteEntry {
     #[serde(default, rename = "match")]
     matches: MatchEntry,
     /// The name of the upstream that requests go to, or `echo`.
+    #[schemars(with = "Option<String>")]
     upstream: Option<Spanned<String>>,
     /// Upstreams that share requests by weights.
+    #[schemars(with = "Option<Vec<ShareEntry>>")]
     split: Option<Spanned<Vec<ShareEntry>>>,
     /// Where clients are sent instead.
+    #[schemars(with = "Option<RedirectEntry>")]
     redirect: Option<Spanned<RedirectEntry>>,
     /// What clients are answered.
+    #[schemars(with = "Option<RespondEntry>")]
     respond: Option<Spanned<RespondEntry>>,
     /// What the upstream gets other than what came.
+    #[schemars(with = "Option<RewriteEntry>")]
     rewrite: Option<Spanned<RewriteEntry>>,
     /// How long the head of a response may take, with all that is tried again, before the client gets 504. Default: as long as it takes.
+    #[schemars(with = "Option<Period>")]
     timeout: Option<Spanned<Period>>,
     /// The plugins that requests pass instead of the listener's, by the route that they had as they arrived. Default: the listener's.
+    #[schemars(with = "Option<Vec<String>>")]
     pub(super) plugins: Option<Vec<Spanned<String>>>,
     /// What becomes of the headers of requests, after plugins. Default: nothing.
     #[serde(default)]

@@ -2,11 +2,12 @@
 
 use crate::cluster::{Balance, HashKey};
 use crate::config::routes::{Compiled, header_name};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 /// `balance` of an upstream. Each worker chooses by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum BalanceEntry {
     /// One after the other, by weights.
@@ -18,10 +19,11 @@ pub(super) enum BalanceEntry {
 }
 
 /// `hash` of an upstream. It has one field.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HashEntry {
     /// The name of a header, whose value is the key.
+    #[schemars(with = "Option<String>")]
     header: Option<Spanned<String>>,
     /// The name of a cookie, whose value is the key.
     cookie: Option<String>,

@@ -3,21 +3,25 @@
 use crate::cluster::{Ejection, HealthCheck, HttpCheck};
 use crate::config::routes::Compiled;
 use crate::config::units::Period;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::num::NonZeroU32;
 
 /// `health_check` of an upstream: what servers are asked again and again. Those that do not answer get no requests.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HealthCheckEntry {
     /// The path of a `GET` that has to be answered with a status from 200 to 299. Default: none, and a connection is enough.
+    #[schemars(with = "Option<String>")]
     path: Option<Spanned<String>>,
     /// The `host` of that request. Default: the server's address.
+    #[schemars(with = "Option<String>")]
     host: Option<Spanned<String>>,
     /// The time between the checks of a server. Default: `5s`.
     interval: Option<Period>,
     /// How long one may take. Default: `1s`.
+    #[schemars(with = "Option<Period>")]
     timeout: Option<Spanned<Period>>,
     /// After how many failures in a row a server is left out; the first check alone decides about a new one. Default: `3`.
     unhealthy_after: Option<NonZeroU32>,
@@ -27,7 +31,7 @@ pub(super) struct HealthCheckEntry {
 
 /// `ejection` of an upstream: servers that fail requests in a row are left out for a while. To fail is to give no connection, no
 /// response, or one with status 502, 503 or 504.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct EjectionEntry {
     /// After how many failures; 0 for never. Default: `5`.

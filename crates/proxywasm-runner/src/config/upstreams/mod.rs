@@ -11,6 +11,7 @@ use crate::upstream::{HttpTarget, UpstreamTarget};
 use balance::{BalanceEntry, HashEntry};
 use health::{EjectionEntry, HealthCheckEntry};
 use http::uri::Authority;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_saphyr::Spanned;
@@ -19,25 +20,30 @@ use std::str::FromStr;
 use traffic::{LimitsEntry, RetriesEntry};
 
 /// An upstream: servers that are as good as each other. It has a `url` or `endpoints`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamEntry {
     /// The name by which routes and plugins call it.
+    #[schemars(with = "String")]
     name: Spanned<String>,
     /// Its server: `http://HOST[:PORT]`. Each address that a name has is a server of its own.
+    #[schemars(with = "Option<String>")]
     url: Option<Spanned<UrlEntry>>,
     /// Its servers, if there are several.
     #[serde(default)]
     endpoints: Vec<EndpointEntry>,
     /// What gRPC calls of plugins name in `:authority`. Default: the address. HTTP calls name what the plugin gives.
+    #[schemars(with = "Option<String>")]
     authority: Option<Spanned<String>>,
     /// How long a connection may take. Default: `5s`.
     connect_timeout: Option<Period>,
     /// After how long names of servers are resolved again. Default: `30s`.
     resolve_interval: Option<Period>,
     /// How a server is chosen. Default: `round_robin`.
+    #[schemars(with = "Option<BalanceEntry>")]
     balance: Option<Spanned<BalanceEntry>>,
     /// With `balance: hash`: what of a request decides where it goes.
+    #[schemars(with = "Option<HashEntry>")]
     hash: Option<Spanned<HashEntry>>,
     /// How servers are asked whether they are well. Default: they are not asked.
     health_check: Option<HealthCheckEntry>,
@@ -45,6 +51,7 @@ pub(super) struct UpstreamEntry {
     #[serde(default)]
     ejection: EjectionEntry,
     /// If less than this part of the servers is available, in percent by weights, all are used. Default: `50`.
+    #[schemars(with = "Option<u8>")]
     panic_threshold: Option<Spanned<u8>>,
     /// How much may be under way, in all workers together.
     #[serde(default)]
@@ -55,10 +62,11 @@ pub(super) struct UpstreamEntry {
 }
 
 /// One entry of `endpoints`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EndpointEntry {
     /// `http://HOST[:PORT]`.
+    #[schemars(with = "String")]
     url: UrlEntry,
     /// Its part of the requests, compared with the others'. Default: `1`.
     weight: Option<NonZeroU32>,

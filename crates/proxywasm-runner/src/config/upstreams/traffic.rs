@@ -4,13 +4,15 @@ use crate::cluster::{Retries, UpstreamLimits};
 use crate::config::routes::Compiled;
 use crate::config::units::{Period, Size};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::num::NonZeroUsize;
 
 /// `limits` of an upstream, for all workers together.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "UpstreamLimitsEntry")]
 pub(super) struct LimitsEntry {
     /// Requests that may be under way; others wait. Over HTTP/1.1 each has a connection of its own. Default: no limit.
     requests: Option<NonZeroUsize>,
@@ -20,12 +22,13 @@ pub(super) struct LimitsEntry {
 
 /// `retries` of an upstream. A request is sent again if no connection could be made, or, where its method is idempotent and all of its
 /// body is still there, if the connection broke before a response.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RetriesEntry {
     /// How many times a request may be sent again. Default: `2`.
     attempts: Option<u32>,
     /// Statuses of responses for which idempotent requests are sent again, too. Default: none.
+    #[schemars(with = "Vec<u16>")]
     statuses: Vec<Spanned<u16>>,
     /// How long the head of a response may take before an idempotent request is sent again. Default: as long as it takes.
     per_try_timeout: Option<Period>,
