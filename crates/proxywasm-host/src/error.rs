@@ -5,6 +5,7 @@ use proxywasm_legacy::AbiVersion;
 use proxywasm_wasi::EnvironmentError;
 use thiserror::Error;
 use wasi_common::guest::CallbackTypeError;
+use wasmtime::PoolConcurrencyLimitError;
 
 /// An engine cannot be made.
 #[derive(Debug, Error)]
@@ -108,4 +109,11 @@ pub enum StartError {
         /// The plugin.
         plugin: String,
     },
+}
+
+impl StartError {
+    /// Whether there was no room for one more instance, which says nothing about the plugin.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        matches!(self, Self::Trap { error, .. } if error.is::<PoolConcurrencyLimitError>())
+    }
 }

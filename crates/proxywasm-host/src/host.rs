@@ -5,12 +5,12 @@ use crate::callouts::Callouts;
 use crate::instance::{Callbacks, Root};
 use crate::message::answered;
 use crate::output::{Output, ResetReason};
-use crate::plugin::FilterChain;
+use crate::plugin::{FilterChain, Plugin};
 use crate::services::Services;
 use crate::state::State;
 use crate::stream::{FilterState, Kind, Piece, Place, StreamState, Work};
 use crate::timers::TimerSchedule;
-use crate::vm::Vm;
+use crate::vm::{Running, Starts, Vm};
 use bytes::Bytes;
 use http::{HeaderMap, request, response};
 use rustc_hash::FxHashMap;
@@ -38,6 +38,10 @@ pub struct Host {
     pub(crate) vms: Vec<Vm>,
     pub(crate) vm_by_key: FxHashMap<[u8; 32], usize>,
     pub(crate) free_vms: Vec<usize>,
+    /// Where plugins that share an instance run, as long as the generation of the place is the same.
+    pub(crate) shared: FxHashMap<u64, Running>,
+    /// Plugins that have an instance for each stream, and did not start lately.
+    pub(crate) fresh_starts: FxHashMap<u64, Starts>,
     pub(crate) streams: StreamTable,
     pub(crate) states: Vec<StreamState>,
     pub(crate) work: VecDeque<Work>,
@@ -115,6 +119,8 @@ impl Host {
             vms: Vec::new(),
             vm_by_key: FxHashMap::default(),
             free_vms: Vec::new(),
+            shared: FxHashMap::default(),
+            fresh_starts: FxHashMap::default(),
             streams: StreamTable::new(),
             states: Vec::new(),
             work: VecDeque::new(),
@@ -161,13 +167,12 @@ impl Host {
         stream.open = [true, true];
         stream.response_low = chain.plugins().len();
         stream.keeps_maps = chain.reads_maps();
-        stream.chain = Some(chain.clone());
         stream
             .filters
             .resize_with(chain.plugins().len(), FilterState::default);
         self.current = Some(key);
-        for index in 0..chain.plugins().len() {
-            self.create_context(key, context_type, index, chain);
+        for (index, plugin) in chain.plugins().iter().enumerate() {
+            self.create_context(key, context_type, index, plugin);
         }
         self.run();
         StreamId(key)
@@ -395,13 +400,10 @@ impl Host {
         }
     }
 
-    fn create_context(&mut self, key: StreamKey, kind: ContextType, index: usize, chain: &FilterChain) {
-        let Some(plugin) = chain.plugins().get(index) else {
-            return;
-        };
+    fn create_context(&mut self, key: StreamKey, kind: ContextType, index: usize, plugin: &Plugin) {
+        let failure = plugin.config().failure;
         let Some(running) = self.running(plugin) else {
-            self.unavailable(key, index);
-            return;
+            return self.unavailable(key, index, failure);
         };
         let Some(instance) = self.vms.get_mut(running.vm).and_then(|vm| vm.instance.as_mut()) else {
             return;
@@ -417,7 +419,8 @@ impl Host {
         if let Some(filter) = self.stream(key).and_then(|stream| stream.filters.get_mut(index)) {
             (filter.vm, filter.generation) = (running.vm, running.generation);
             (filter.plugin_id, filter.context_id) = (plugin_id, context_id);
-            (filter.phases, filter.bound, filter.alive) = (phases, bound, true);
+            (filter.phases, filter.bound) = (phases, bound);
+            (filter.failure, filter.alive) = (failure, true);
         }
         let created = self.call(key, index, "on_context_create", |callbacks, store, context_id| {
             callbacks
@@ -504,7 +507,8 @@ impl Host {
                 Some(returned)
             }
             Err(error) => {
-                self.fail(key, index, callback, &error);
+                let at = (vm, slot.generation);
+                self.fail(at, scope, Some(key), &error);
                 None
             }
         }
@@ -533,12 +537,7 @@ impl Host {
                 Some(returned)
             }
             Err(error) => {
-                let failure = instance.failure();
-                let contexts = &instance.state().common.contexts;
-                let plugin = contexts.plugin(plugin_id);
-                let name = plugin.map_or("", |plugin| plugin.settings.name.as_str());
-                tracing::error!(plugin = name, callback, "a plugin failed: {error:?}");
-                self.fail_vm(vm, generation, failure);
+                self.fail((vm, generation), scope, None, &error);
                 None
             }
         }

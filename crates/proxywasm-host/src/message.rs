@@ -39,15 +39,17 @@ pub(crate) fn take_request(slot: &mut MapSlot, keep: bool) -> Result<Box<request
     match slot.change() {
         Change::None => {}
         // The host header is the authority, which nothing that is appended changes.
-        Change::Appended => append_headers(
-            slot.appended()
-                .filter(|(name, _)| *name != HOST.as_str().as_bytes()),
-            &mut head.headers,
-        )?,
-        Change::Rewritten => rebuild_request(slot.read(), &mut head)?,
-    }
-    if slot.change() != Change::None {
-        check_length(&mut head.headers)?;
+        Change::Appended => {
+            let host = HOST.as_str().as_bytes();
+            append_to_head(
+                slot.appended().filter(|(name, _)| *name != host),
+                &mut head.headers,
+            )?;
+        }
+        Change::Rewritten => {
+            rebuild_request(slot.read(), &mut head)?;
+            check_length(&mut head.headers)?;
+        }
     }
     if keep {
         slot.keep(&*head);
@@ -61,7 +63,7 @@ pub(crate) fn take_response(slot: &mut MapSlot, keep: bool) -> Result<Box<respon
         take::<response::Parts>(slot).unwrap_or_else(|| Box::new(http::Response::new(()).into_parts().0));
     match slot.change() {
         Change::None => {}
-        Change::Appended => append_headers(slot.appended(), &mut head.headers)?,
+        Change::Appended => append_to_head(slot.appended(), &mut head.headers)?,
         Change::Rewritten => {
             let map = slot.read();
             let status = map.get(b":status").ok_or(MessageError::Missing(":status"))?;
@@ -70,10 +72,8 @@ pub(crate) fn take_response(slot: &mut MapSlot, keep: bool) -> Result<Box<respon
                 return Err(value_error(":status", status));
             }
             head.headers = headers(map, &[b":status"])?;
+            check_length(&mut head.headers)?;
         }
-    }
-    if slot.change() != Change::None {
-        check_length(&mut head.headers)?;
     }
     if keep {
         slot.keep(&*head);
@@ -154,14 +154,30 @@ fn append_headers<'a>(
     headers: &mut HeaderMap,
 ) -> Result<(), MessageError> {
     for (name, value) in pairs {
-        let parsed =
-            HeaderName::from_bytes(name).map_err(|_| MessageError::Name(name.escape_ascii().to_string()))?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| value_error(parsed.as_str(), value))?;
-        headers
-            .try_append(parsed, value)
-            .map_err(|_| MessageError::TooMany)?;
+        append_header(name, value, headers)?;
     }
     Ok(())
+}
+
+/// Appends to a head, which stays one of a message whose length is known.
+fn append_to_head<'a>(
+    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    headers: &mut HeaderMap,
+) -> Result<(), MessageError> {
+    let mut has_length = false;
+    for (name, value) in pairs {
+        has_length |= name == CONTENT_LENGTH.as_str().as_bytes();
+        append_header(name, value, headers)?;
+    }
+    if has_length { check_length(headers) } else { Ok(()) }
+}
+
+fn append_header(name: &[u8], value: &[u8], headers: &mut HeaderMap) -> Result<(), MessageError> {
+    let parsed =
+        HeaderName::from_bytes(name).map_err(|_| MessageError::Name(name.escape_ascii().to_string()))?;
+    let value = HeaderValue::from_bytes(value).map_err(|_| value_error(parsed.as_str(), value))?;
+    let appended = headers.try_append(parsed, value);
+    appended.map(drop).map_err(|_| MessageError::TooMany)
 }
 
 /// The length of a body is one number, as RFC 9110 section 8.6 writes it: peers that read it differently would read messages into

@@ -13,15 +13,22 @@ pub(crate) struct Vm {
     pub(crate) instance: Option<Instance>,
     /// Counts the instances that were here; contexts live in one of them.
     pub(crate) generation: u64,
-    /// No instance is made before.
-    not_before: Option<Instant>,
-    /// Starts that failed in a row.
-    failed_starts: u32,
+    starts: Starts,
     /// The instance is for one stream only.
     pub(crate) transient: bool,
 }
 
+/// How starts went, and when the next may be.
+#[derive(Default)]
+pub(crate) struct Starts {
+    /// No instance is made before.
+    not_before: Option<Instant>,
+    /// Starts that failed in a row.
+    failed: u32,
+}
+
 /// A plugin in an instance that runs.
+#[derive(Clone, Copy)]
 pub(crate) struct Running {
     pub(crate) vm: usize,
     pub(crate) generation: u64,
@@ -38,8 +45,7 @@ impl Vm {
         Self {
             instance: None,
             generation: 0,
-            not_before: None,
-            failed_starts: 0,
+            starts: Starts::default(),
             transient,
         }
     }
@@ -49,7 +55,7 @@ impl Vm {
         let instance = self.instance.take();
         self.generation += 1;
         if let Some(instance) = instance.filter(|_| reload) {
-            self.not_before = Some(Instant::now() + jittered(instance.reload_back_off()));
+            self.starts.not_before = Some(Instant::now() + jittered(instance.reload_back_off()));
         }
     }
 
@@ -57,24 +63,53 @@ impl Vm {
     fn start_failed(&mut self, base: Duration, now: Instant) {
         self.instance = None;
         self.generation += 1;
-        self.not_before = Some(now + back_off(base, self.failed_starts));
-        self.failed_starts = self.failed_starts.saturating_add(1);
+        self.starts.fail(base, now);
     }
 
     /// No instance is made before this time.
     pub(crate) fn not_before(&self) -> Option<Instant> {
-        self.not_before
+        self.starts.not_before
+    }
+}
+
+// === impl Starts ===
+
+impl Starts {
+    fn fail(&mut self, base: Duration, now: Instant) {
+        self.not_before = Some(now + back_off(base, self.failed));
+        self.failed = self.failed.saturating_add(1);
+    }
+
+    fn are_held_back(&self, now: Instant) -> bool {
+        self.not_before.is_some_and(|until| now < until)
     }
 }
 
 impl Host {
     /// A running instance for a new stream of a plugin, started if need be; `None` while it cannot be had.
     pub(crate) fn running(&mut self, plugin: &Plugin) -> Option<Running> {
-        let vm = match plugin.config().instances {
-            InstanceStrategy::Shared => self.shared_vm(plugin),
-            InstanceStrategy::FreshPerStream => self.add_vm(true),
-        };
-        self.running_in(vm, plugin, Instant::now())
+        if plugin.config().instances == InstanceStrategy::FreshPerStream {
+            let starts = self.fresh_starts.get(&plugin.id());
+            if starts.is_some_and(|starts| starts.are_held_back(Instant::now())) {
+                return None;
+            }
+            let vm = self.add_vm(true);
+            let running = self.running_in(vm, plugin, Instant::now())?;
+            if !self.fresh_starts.is_empty() {
+                self.fresh_starts.remove(&plugin.id());
+            }
+            return Some(running);
+        }
+        if let Some(running) = self.shared.get(&plugin.id())
+            && let Some(slot) = self.vms.get(running.vm)
+            && slot.generation == running.generation
+        {
+            return Some(*running);
+        }
+        let vm = self.shared_vm(plugin);
+        let running = self.running_in(vm, plugin, Instant::now())?;
+        self.shared.insert(plugin.id(), running);
+        Some(running)
     }
 
     /// The place of the instance that a plugin shares with its like.
@@ -97,7 +132,7 @@ impl Host {
                 root,
             });
         }
-        if slot.instance.is_none() && slot.not_before.is_some_and(|until| now < until) {
+        if slot.instance.is_none() && slot.starts.are_held_back(now) {
             return None;
         }
         let instance = match slot.instance.take() {
@@ -113,7 +148,7 @@ impl Host {
         let started = instance.and_then(|mut instance| Ok((instance.start_plugin(plugin)?, instance)));
         match started {
             Ok((root, instance)) => {
-                (slot.failed_starts, slot.not_before) = (0, None);
+                slot.starts = Starts::default();
                 slot.instance = Some(instance);
                 let generation = slot.generation;
                 self.collect_effects(vm);
@@ -125,6 +160,10 @@ impl Host {
                 let generation = slot.generation;
                 slot.start_failed(plugin.config().reload_back_off, now);
                 let failed = slot.generation;
+                if slot.transient && !error.is_exhausted() {
+                    let starts = self.fresh_starts.entry(plugin.id()).or_default();
+                    starts.fail(plugin.config().reload_back_off, now);
+                }
                 self.free_vm(vm, failed);
                 self.apply_failure(vm, generation);
                 None
@@ -138,11 +177,22 @@ impl Host {
         if let Some(slot) = self.vms.get_mut(vm).filter(of) {
             slot.drop_instance(false);
             // Whoever gets the place next has nothing to do with what failed here.
-            (slot.not_before, slot.failed_starts) = (None, 0);
+            slot.starts = Starts::default();
             self.free_vms.push(vm);
             self.cancel_callouts(vm, generation);
             self.timers.set(vm, None);
         }
+    }
+
+    /// Gives the place of an instance that has failed to another, where nobody is to be started there again.
+    pub(crate) fn abandon_vm(&mut self, vm: usize) {
+        let Some(slot) = self.vms.get_mut(vm).filter(|slot| slot.instance.is_none()) else {
+            return;
+        };
+        slot.transient = true;
+        let generation = slot.generation;
+        self.vm_by_key.retain(|_, of| *of != vm);
+        self.free_vm(vm, generation);
     }
 
     fn add_vm(&mut self, transient: bool) -> usize {

@@ -18,6 +18,8 @@ pub struct ContextTable {
     plugins: FxHashMap<u32, Plugin>,
     contexts: FxHashMap<u32, Context>,
     last: u32,
+    /// No id above it was ever in use.
+    highest: u32,
 }
 
 /// A plugin: code with one configuration. Several may live in one instance.
@@ -119,6 +121,7 @@ impl ContextTable {
         }
         let context = self.contexts.remove(&context_id).ok_or(Status::BadArgument)?;
         self.contexts.insert(new_id, context);
+        self.highest = self.highest.max(new_id);
         Ok(())
     }
 
@@ -149,7 +152,8 @@ impl ContextTable {
     fn next_id(&mut self) -> u32 {
         loop {
             self.last = self.last.wrapping_add(1).max(1);
-            if !self.in_use(self.last) {
+            if self.last > self.highest || !self.in_use(self.last) {
+                self.highest = self.highest.max(self.last);
                 return self.last;
             }
         }

@@ -188,7 +188,8 @@ impl Common {
             return Err(Status::InvalidOperation);
         };
         let context = self.http_context(context_id)?;
-        let limits = self.own_plugin(context_id)?.settings.limits.map;
+        let plugin = self.contexts.plugin(context.plugin_id);
+        let limits = plugin.ok_or(Status::BadArgument)?.settings.limits.map;
         let lane = self.lane(context, direction).ok_or(Status::InvalidOperation)?;
         if *lane.map_access(piece) != Access::Write {
             return Err(Status::InvalidOperation);
@@ -413,22 +414,20 @@ fn apply(map: &mut ByteMap, change: MapChange<'_>) {
 #[inline]
 pub fn is_valid_name(name: &[u8]) -> bool {
     let token = name.strip_prefix(b":").unwrap_or(name);
-    !token.is_empty() && token.iter().all(|byte| is_in(&TOKEN, *byte))
+    !token.is_empty() && has_none(token, NO_TOKEN)
 }
 
 /// Whether a header may have this value: no control characters but the tab, RFC 9110 section 5.5. Empty values and bytes that
 /// are not UTF-8 are fine.
 #[inline]
 pub fn is_valid_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f))
+    has_none(value, NO_VALUE)
 }
 
-/// The characters of a token, a bit for each: every header that a plugin sets is looked at.
-static TOKEN: [u64; 2] = {
-    let (mut bits, mut byte) = ([0; 2], 0u8);
-    while byte < 128 {
+/// What a byte cannot be part of.
+static CHARACTERS: [u8; 256] = {
+    let (mut characters, mut byte) = ([0; 256], 0u8);
+    loop {
         let other = matches!(
             byte,
             b'!' | b'#'
@@ -446,26 +445,28 @@ static TOKEN: [u64; 2] = {
                 | b'|'
                 | b'~'
         );
-        if byte.is_ascii_alphanumeric() || other {
-            if byte < 64 {
-                bits[0] |= 1 << byte;
-            } else {
-                bits[1] |= 1 << (byte - 64);
-            }
+        if !byte.is_ascii_alphanumeric() && !other {
+            characters[byte as usize] |= NO_TOKEN;
+        }
+        if byte.is_ascii_control() && byte != b'\t' {
+            characters[byte as usize] |= NO_VALUE;
+        }
+        if byte == u8::MAX {
+            break characters;
         }
         byte += 1;
     }
-    bits
 };
+const NO_TOKEN: u8 = 1;
+const NO_VALUE: u8 = 2;
 
+/// Every header that a plugin sets is looked at, mostly in vain; hence without a branch for each byte.
 #[inline]
-fn is_in(set: &[u64; 2], byte: u8) -> bool {
-    let [low, high] = set;
-    match byte {
-        0..64 => low >> byte & 1 == 1,
-        64..128 => high >> (byte - 64) & 1 == 1,
-        128.. => false,
-    }
+fn has_none(bytes: &[u8], kind: u8) -> bool {
+    let kinds = bytes.iter().fold(0, |kinds, byte| {
+        kinds | CHARACTERS.get(usize::from(*byte)).copied().unwrap_or(u8::MAX)
+    });
+    kinds & kind == 0
 }
 
 #[cfg(test)]
@@ -477,6 +478,10 @@ mod tests {
         for byte in 0..=u8::MAX {
             let expected = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             assert_eq!(is_valid_name(&[byte]), expected, "{byte}");
+            assert_eq!(is_valid_name(&[b'a', byte, b'a']), expected, "{byte}");
+            let expected = byte == b'\t' || (byte >= 0x20 && byte != 0x7f);
+            assert_eq!(is_valid_value(&[byte]), expected, "{byte}");
+            assert_eq!(is_valid_value(&[b'a', byte, b'a']), expected, "{byte}");
         }
         assert!(
             is_valid_name(b":path") && is_valid_name(b"X-y1") && !is_valid_name(b":") && !is_valid_name(b"")

@@ -5,7 +5,7 @@ use crate::bindings::wasi_common::WasiCommon;
 use crate::core::{ALL_PSEUDO, ALL_REGULAR, Common, MapChange};
 use crate::guest;
 use crate::map::ByteMap;
-use crate::packed::{Layout, pack, packed_len, unpack};
+use crate::packed::{Layout, pack, pack_map, unpack};
 use crate::property::PropertyPath;
 use crate::{CommonView, Status};
 use bytes::Bytes;
@@ -79,8 +79,7 @@ impl WasiCommon for Host<'_> {
         let map = self.common.map(context_id, map_type)?;
         let mut block = Vec::new();
         if key_names.len() == 0 {
-            block.reserve(packed_len(map.iter(), Layout::Flat));
-            pack(map.iter(), Layout::Flat, &mut block);
+            pack_map(map, Layout::Flat, &mut block);
         } else {
             let mut selected = SmallVec::<[Pair<'_>; 8]>::new();
             // One key many times is many times as much; what it comes to has the bounds of a map besides what is there.

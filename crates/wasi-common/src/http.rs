@@ -10,20 +10,21 @@ use ::http::{HeaderMap, HeaderValue, request, response};
 /// besides.
 impl MapSource for request::Parts {
     fn len(&self) -> usize {
-        // A few comparisons cost less than a look-up.
-        let hosts = self.headers.iter().filter(|(name, _)| *name == HOST).count();
+        let hosts = self.headers.get_all(HOST).iter().count();
         self.headers.len() - hosts + 3 + usize::from(hosts > 0 || self.uri.authority().is_some())
     }
 
     fn fill(&self, map: &mut ByteMap) {
         let path = self.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         map.reserve(self.headers.len() + 4, path.len() + 32 * (self.headers.len() + 4));
-        map.append_lower(b":method", self.method.as_str().as_bytes());
-        map.append_lower(b":scheme", self.uri.scheme_str().unwrap_or("http").as_bytes());
-        map.append_lower(b":path", path.as_bytes());
-        if let Some(authority) = authority(self) {
-            map.append_lower(b":authority", authority);
-        }
+        let target: [(&[u8], _); 3] = [
+            (b":method", self.method.as_str().as_bytes()),
+            (b":scheme", self.uri.scheme_str().unwrap_or("http").as_bytes()),
+            (b":path", path.as_bytes()),
+        ];
+        map.extend_in_order(target.into_iter());
+        let authority = authority(self).map(|authority| (&b":authority"[..], authority));
+        map.extend_in_order(authority.into_iter());
         append(map, &self.headers);
     }
 }
@@ -36,7 +37,10 @@ impl MapSource for response::Parts {
 
     fn fill(&self, map: &mut ByteMap) {
         map.reserve(self.headers.len() + 1, 32 * (self.headers.len() + 1));
-        map.append_lower(b":status", self.status.as_str().as_bytes());
+        map.extend_in_order(std::iter::once((
+            &b":status"[..],
+            self.status.as_str().as_bytes(),
+        )));
         append(map, &self.headers);
     }
 }
@@ -61,11 +65,8 @@ fn authority(head: &request::Parts) -> Option<&[u8]> {
 }
 
 fn append(map: &mut ByteMap, headers: &HeaderMap) {
-    for (name, value) in headers {
-        if name != HOST {
-            map.append_lower(name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
+    let regular = headers.iter().filter(|(name, _)| *name != HOST);
+    map.extend_in_order(regular.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
 }
 
 #[cfg(test)]

@@ -53,6 +53,26 @@ impl ByteMap {
         self.entries.iter().map(|entry| self.pair(entry))
     }
 
+    /// The lengths of the keys and values of all pairs, in order.
+    pub(crate) fn lengths(&self) -> impl ExactSizeIterator<Item = (usize, usize)> {
+        let lengths = |entry: &Entry| (entry.key as usize, entry.value as usize);
+        self.entries.iter().map(lengths)
+    }
+
+    /// The bytes of all pairs in order, where they lie like that, with nothing between.
+    pub(crate) fn block(&self) -> Option<&[u8]> {
+        let mut end = 0;
+        let follows = |entry: &Entry| {
+            let starts = std::mem::replace(&mut end, entry.start + entry.key + entry.value);
+            entry.start == starts
+        };
+        if self.entries.iter().all(follows) {
+            self.bytes.get(..end as usize)
+        } else {
+            None
+        }
+    }
+
     /// The first value of `key`.
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
         self.iter()
@@ -83,24 +103,28 @@ impl ByteMap {
     /// [`ByteMap::append`] for a key that is in lower case already.
     #[inline]
     pub fn append_lower(&mut self, key: &[u8], value: &[u8]) {
-        let start = self.bytes.len();
-        if start + key.len() + value.len() > u32::MAX as usize {
+        let Some(entry) = self.push_bytes(key, value) else {
             return;
-        }
-        let entry = Entry {
-            start: start as u32,
-            key: key.len() as u32,
-            value: value.len() as u32,
         };
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(value);
-        self.live += key.len() + value.len();
-        let behind_regular = || self.entries.last().is_some_and(|last| !self.is_pseudo(last));
-        if key.first() == Some(&b':') && behind_regular() {
+        if self.goes_before_regular(key) {
             let regular = self.entries.iter().position(|entry| !self.is_pseudo(entry));
             self.entries.insert(regular.unwrap_or(self.entries.len()), entry);
         } else {
             self.entries.push(entry);
+        }
+    }
+
+    /// Adds pairs at the end whose keys are in lower case already, and that are in the order of this map: pseudo-headers first.
+    #[inline]
+    pub(crate) fn extend_in_order<'a>(&mut self, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        for (key, value) in pairs {
+            if let Some(entry) = self.push_bytes(key, value) {
+                debug_assert!(
+                    !self.goes_before_regular(key),
+                    "a pseudo-header behind regular ones"
+                );
+                self.entries.push(entry);
+            }
         }
     }
 
@@ -171,16 +195,38 @@ impl ByteMap {
         }
     }
 
+    /// The entry of a pair whose bytes are at the end of the block now; `None` where that is full.
+    #[inline]
+    fn push_bytes(&mut self, key: &[u8], value: &[u8]) -> Option<Entry> {
+        let start = self.bytes.len();
+        if start + key.len() + value.len() > u32::MAX as usize {
+            return None;
+        }
+        self.bytes.reserve(key.len() + value.len());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+        self.live += key.len() + value.len();
+        Some(Entry {
+            start: start as u32,
+            key: key.len() as u32,
+            value: value.len() as u32,
+        })
+    }
+
+    #[inline]
     fn pair(&self, entry: &Entry) -> (&[u8], &[u8]) {
-        let value = entry.start + entry.key;
-        (
-            slice(&self.bytes, entry.start, entry.key),
-            slice(&self.bytes, value, entry.value),
-        )
+        let pair = slice(&self.bytes, entry.start, entry.key + entry.value);
+        pair.split_at_checked(entry.key as usize).unwrap_or_default()
     }
 
     fn key_is(&self, entry: &Entry, key: &[u8]) -> bool {
         slice(&self.bytes, entry.start, entry.key).eq_ignore_ascii_case(key)
+    }
+
+    /// Whether the place of a new pair is not the end.
+    #[inline]
+    fn goes_before_regular(&self, key: &[u8]) -> bool {
+        key.first() == Some(&b':') && self.entries.last().is_some_and(|last| !self.is_pseudo(last))
     }
 
     fn is_pseudo(&self, entry: &Entry) -> bool {
@@ -207,6 +253,7 @@ impl ByteMap {
 }
 
 /// A part of the block; entries always lie inside it, so the fallback is never seen.
+#[inline]
 fn slice(bytes: &[u8], start: u32, len: u32) -> &[u8] {
     bytes
         .get(start as usize..start as usize + len as usize)

@@ -4,6 +4,7 @@
 //! each pair the bytes of the key and of the value. ABI 0.1.0 to 0.2.1 put a NUL behind each key and each value; the component ABI
 //! does not. There are no padding and no trailing bytes.
 
+use crate::map::ByteMap;
 use thiserror::Error;
 
 /// Whether a NUL follows each key and value.
@@ -46,12 +47,9 @@ impl Layout {
     }
 }
 
-/// The size of the block that holds `pairs`, in bytes.
-pub fn packed_len<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>, layout: Layout) -> usize {
-    let per_pair = 8 + 2 * layout.terminator();
-    pairs.fold(4, |total, (key, value)| {
-        total + per_pair + key.len() + value.len()
-    })
+/// The size of the block that holds so many pairs, with so many bytes of keys and values together.
+pub fn packed_len(pairs: usize, bytes: usize, layout: Layout) -> usize {
+    4 + pairs * (8 + 2 * layout.terminator()) + bytes
 }
 
 /// Writes `pairs` behind what is in `out`.
@@ -60,18 +58,20 @@ pub fn pack<'a>(
     layout: Layout,
     out: &mut Vec<u8>,
 ) {
-    out.extend_from_slice(&(pairs.len() as u32).to_le_bytes());
-    for (key, value) in pairs.clone() {
-        out.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(value.len() as u32).to_le_bytes());
-    }
-    for (key, value) in pairs {
-        for part in [key, value] {
-            out.extend_from_slice(part);
-            if layout == Layout::NulTerminated {
-                out.push(0);
-            }
-        }
+    let lengths = pairs.clone().map(|(key, value)| (key.len(), value.len()));
+    let bytes = lengths.clone().map(|(key, value)| key + value).sum();
+    out.reserve(packed_len(pairs.len(), bytes, layout));
+    push_lengths(lengths, out);
+    push_parts(pairs, bytes, layout, out);
+}
+
+/// Writes all pairs of a map behind what is in `out`.
+pub fn pack_map(map: &ByteMap, layout: Layout, out: &mut Vec<u8>) {
+    out.reserve(packed_len(map.len(), map.byte_len(), layout));
+    push_lengths(map.lengths(), out);
+    match map.block().filter(|_| layout == Layout::Flat) {
+        Some(block) => out.extend_from_slice(block),
+        None => push_parts(map.iter(), map.byte_len(), layout, out),
     }
 }
 
@@ -123,6 +123,41 @@ pub fn pack_list<'a>(items: impl ExactSizeIterator<Item = &'a [u8]> + Clone, out
     }
 }
 
+/// Writes the number of pairs, and the lengths of each.
+fn push_lengths(lengths: impl ExactSizeIterator<Item = (usize, usize)>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(lengths.len() as u32).to_le_bytes());
+    let start = out.len();
+    out.resize(start + 8 * lengths.len(), 0);
+    let (places, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<8>();
+    for (place, (key, value)) in places.iter_mut().zip(lengths) {
+        *place = ((key as u64) | (value as u64) << 32).to_le_bytes();
+    }
+}
+
+/// Writes the keys and values, which have so many bytes together.
+fn push_parts<'a>(
+    pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+    bytes: usize,
+    layout: Layout,
+    out: &mut Vec<u8>,
+) {
+    let (start, terminator) = (out.len(), layout.terminator());
+    // The terminators are there from now on.
+    out.resize(start + bytes + 2 * terminator * pairs.len(), 0);
+    let mut rest = out.get_mut(start..).unwrap_or_default();
+    for (key, value) in pairs {
+        for part in [key, value] {
+            let Some((place, behind)) = rest.split_at_mut_checked(part.len() + terminator) else {
+                return;
+            };
+            if let Some((place, _)) = place.split_at_mut_checked(part.len()) {
+                place.copy_from_slice(part);
+            }
+            rest = behind;
+        }
+    }
+}
+
 fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), PackedError> {
     let (head, rest) = bytes.split_first_chunk::<4>().ok_or(PackedError::Truncated)?;
     Ok((u32::from_le_bytes(*head), rest))
@@ -156,8 +191,35 @@ mod tests {
             for layout in [Layout::Flat, Layout::NulTerminated] {
                 let mut block = Vec::new();
                 pack(pairs.iter().copied(), layout, &mut block);
-                assert_eq!(block.len(), packed_len(pairs.iter().copied(), layout));
+                let bytes = pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+                assert_eq!(block.len(), packed_len(pairs.len(), bytes, layout));
                 assert_eq!(unpack(&block, layout).as_deref(), Ok(*pairs));
+            }
+        }
+    }
+
+    #[test]
+    fn maps_are_as_their_pairs() {
+        type Change = fn(&mut ByteMap);
+        // As filled, then with bytes of removed pairs between, or in another order than that of the bytes.
+        let changes: &[Change] = &[
+            |_| (),
+            |map| assert_eq!(map.remove(b"b"), 1),
+            |map| assert_eq!(map.remove(b"c"), 1),
+            |map| map.set(b"a", b"other"),
+            |map| map.append(b":path", b"/"),
+            |map| map.clear(),
+        ];
+        for change in changes {
+            let mut map: ByteMap = [("a", "1"), ("b", ""), ("c", "3")].into_iter().collect();
+            change(&mut map);
+            for layout in [Layout::Flat, Layout::NulTerminated] {
+                let (mut of_map, mut of_pairs) = (vec![9], vec![9]);
+                pack_map(&map, layout, &mut of_map);
+                pack(map.iter(), layout, &mut of_pairs);
+                assert_eq!(of_map, of_pairs, "{map:?}");
+                let pairs = unpack(&of_map[1..], layout).unwrap();
+                assert!(pairs.into_iter().eq(map.iter()), "{map:?}");
             }
         }
     }

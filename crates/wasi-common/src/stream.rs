@@ -316,7 +316,10 @@ impl Stream {
     fn recycle(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         for slot in self.maps.iter_mut().flatten() {
-            slot.clear();
+            // Most streams have no trailers and no metadata.
+            if slot.present || slot.filled {
+                slot.clear();
+            }
         }
         for filter in &mut self.filters {
             filter.recycle();

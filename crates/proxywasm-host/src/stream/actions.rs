@@ -127,9 +127,16 @@ impl Host {
     }
 
     fn plugin_name(&mut self, at: At) -> String {
-        let chain = self.stream(at.key).and_then(|stream| stream.chain.clone());
-        let plugin = chain.as_ref().and_then(|chain| chain.plugins().get(at.index));
-        plugin.map_or_else(String::new, |plugin| plugin.name().to_owned())
+        let Some(filter) = self
+            .stream(at.key)
+            .and_then(|stream| stream.filters.get(at.index))
+        else {
+            return String::new();
+        };
+        let (vm, plugin_id) = (filter.vm, filter.plugin_id);
+        let instance = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut());
+        let plugin = instance.and_then(|instance| instance.state().common.contexts.plugin(plugin_id));
+        plugin.map_or_else(String::new, |plugin| plugin.settings.name.clone())
     }
 
     fn forward(&mut self, at: At, part: Part) {

@@ -82,9 +82,13 @@ impl Host {
     /// resources say.
     pub fn shut_down(&mut self, plugin: &Plugin) {
         self.release_backgrounds(|kept| kept.id() == plugin.id());
+        self.shared.remove(&plugin.id());
+        self.fresh_starts.remove(&plugin.id());
         let Some(vm) = self.vm_by_key.get(&plugin.vm_key()).copied() else {
             return;
         };
+        // Where its instance has failed there is nothing to end. Others that would share the next one get another place.
+        self.abandon_vm(vm);
         self.shut_root_down(vm, plugin.id());
         self.run();
     }
@@ -268,6 +272,7 @@ impl Host {
             return self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
         }
         instance.remove_root(id);
+        self.shared.remove(&id);
         let is_last = instance.roots().next().is_none();
         self.collect_effects(vm);
         if is_last {

@@ -19,9 +19,8 @@ mod outputs;
 mod parts;
 mod replies;
 
-use crate::config::PhaseSet;
+use crate::config::{FailurePolicy, PhaseSet};
 use crate::output::Output;
-use crate::plugin::FilterChain;
 use std::collections::VecDeque;
 use wasi_common::{Buffer, ByteMap, CloseSource, ContextType, Direction, StreamKey};
 use wasi_http::Answered;
@@ -31,7 +30,6 @@ use wasi_http::Answered;
 pub(crate) struct StreamState {
     pub(crate) key: Option<StreamKey>,
     pub(crate) kind: Kind,
-    pub(crate) chain: Option<FilterChain>,
     pub(crate) filters: Vec<FilterState>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) answered: Answered,
@@ -89,6 +87,8 @@ pub(crate) struct FilterState {
     pub(crate) phases: PhaseSet,
     /// Bytes of a body that may be held here.
     pub(crate) bound: usize,
+    /// What becomes of the stream when the plugin fails.
+    pub(crate) failure: FailurePolicy,
     pub(crate) lanes: [LaneState; 2],
 }
 
@@ -166,7 +166,6 @@ impl StreamState {
     pub(crate) fn recycle(&mut self) {
         self.key = None;
         self.kind = Kind::Http;
-        self.chain = None;
         self.filters.clear();
         if !self.outputs.is_empty() {
             self.outputs.clear();

@@ -56,10 +56,13 @@ impl Host {
         }
         let calls = |part| !lane.bypassed && phases.contains(Phase::new(at.direction, part));
         match piece {
-            Piece::Headers { end_of_stream } if calls(Part::Headers) => match at.kind {
-                ContextType::Http => self.headers(at, end_of_stream),
-                ContextType::Bytestream => self.connection(at),
-            },
+            Piece::Headers { end_of_stream } if calls(Part::Headers) => {
+                lane.headers = Some(end_of_stream);
+                match at.kind {
+                    ContextType::Http => self.headers(at, end_of_stream),
+                    ContextType::Bytestream => self.connection(at),
+                }
+            }
             Piece::Body { data, end_of_stream } if calls(Part::Body) => {
                 self.body(at, data, end_of_stream, bound);
             }
@@ -73,9 +76,6 @@ impl Host {
     }
 
     fn headers(&mut self, at: At, end_of_stream: bool) {
-        if let Some(lane) = self.lane(at) {
-            lane.headers = Some(end_of_stream);
-        }
         let Some(num_headers) = self.begin(at, Some(Map::Headers)) else {
             return;
         };
@@ -91,9 +91,6 @@ impl Host {
     }
 
     fn connection(&mut self, at: At) {
-        if let Some(lane) = self.lane(at) {
-            lane.headers = Some(false);
-        }
         if self.begin(at, None).is_none() {
             return;
         }

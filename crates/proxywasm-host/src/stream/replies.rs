@@ -7,7 +7,7 @@ use crate::stream::effects::DIRECTIONS;
 use crate::stream::parts::At;
 use crate::stream::{Length, Piece, Place, StreamState, Work};
 use wasi_common::stream::Reply;
-use wasi_common::{Buffer, ContextType, Direction, Piece as Map, StreamKey};
+use wasi_common::{Buffer, CallScope, ContextType, Direction, Piece as Map, StreamKey};
 use wasi_http::LocalResponse;
 
 impl Host {
@@ -115,35 +115,26 @@ impl Host {
         }
     }
 
-    /// An instance trapped, ran out of time or was stopped, in a callback of a stream.
+    /// An instance trapped, ran out of time or was stopped, in a callback of a plugin, which may have been for a stream.
     pub(crate) fn fail(
         &mut self,
-        key: StreamKey,
-        index: usize,
-        callback: &'static str,
+        (vm, generation): (usize, u64),
+        scope: CallScope,
+        stream: Option<StreamKey>,
         error: &wasmtime::Error,
     ) {
-        let Some(stream) = self.stream(key) else { return };
-        let plugin = stream
-            .chain
-            .as_ref()
-            .and_then(|chain| chain.plugins().get(index))
-            .cloned();
-        let Some(filter) = stream.filters.get(index) else {
+        let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) else {
             return;
         };
-        let (vm, generation) = (filter.vm, filter.generation);
-        let policy = plugin
-            .as_ref()
-            .map_or(FailurePolicy::Closed, |plugin| plugin.config().failure);
-        let name = plugin.as_ref().map_or("", |plugin| plugin.name());
+        let failure = instance.failure();
+        let plugin = instance.state().common.contexts.plugin(scope.plugin_id);
         tracing::error!(
-            plugin = name,
-            callback,
-            stream = key.index(),
+            plugin = plugin.map_or("", |plugin| plugin.settings.name.as_str()),
+            callback = scope.callback,
+            stream = stream.map(StreamKey::index),
             "a plugin failed: {error:?}"
         );
-        self.fail_vm(vm, generation, policy);
+        self.fail_vm(vm, generation, failure);
     }
 
     /// Drops a failed instance and gives each of its streams the policy.
@@ -183,7 +174,6 @@ impl Host {
 
     fn lose_filters(&mut self, key: StreamKey, vm: usize, generation: u64) {
         let Some(stream) = self.stream(key) else { return };
-        let chain = stream.chain.clone();
         let mut closed_at = None;
         let mut open = Vec::new();
         for (index, filter) in stream.filters.iter_mut().enumerate() {
@@ -192,10 +182,9 @@ impl Host {
             }
             filter.alive = false;
             filter.lanes.iter_mut().for_each(|lane| lane.bypassed = true);
-            let plugin = chain.as_ref().and_then(|chain| chain.plugins().get(index));
-            match plugin.map(|plugin| plugin.config().failure) {
-                Some(FailurePolicy::Open) => open.push(index),
-                _ => closed_at = closed_at.or(Some(index)),
+            match filter.failure {
+                FailurePolicy::Open => open.push(index),
+                FailurePolicy::Closed | FailurePolicy::Reload => closed_at = closed_at.or(Some(index)),
             }
         }
         let kind = stream.context_type();
@@ -229,17 +218,12 @@ impl Host {
     }
 
     /// No instance of a plugin can be had for a stream that begins.
-    pub(crate) fn unavailable(&mut self, key: StreamKey, index: usize) {
+    pub(crate) fn unavailable(&mut self, key: StreamKey, index: usize, failure: FailurePolicy) {
         let Some(stream) = self.stream(key) else { return };
-        let plugin = stream
-            .chain
-            .as_ref()
-            .and_then(|chain| chain.plugins().get(index))
-            .cloned();
         if let Some(filter) = stream.filters.get_mut(index) {
             filter.lanes.iter_mut().for_each(|lane| lane.bypassed = true);
         }
-        if plugin.is_none_or(|plugin| plugin.config().failure != FailurePolicy::Open) {
+        if failure != FailurePolicy::Open {
             self.respond_or_reset(key, index, unavailable(), ResetReason::PluginFailed);
         }
     }

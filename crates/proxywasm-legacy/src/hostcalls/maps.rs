@@ -8,7 +8,7 @@ use crate::status::Status;
 use crate::version::AbsentHeader;
 use crate::view::{LegacyView, RepeatedHeaders};
 use wasi_common::core::{ALL_PSEUDO, ALL_REGULAR};
-use wasi_common::packed::{Layout, pack, packed_len, unpack};
+use wasi_common::packed::{Layout, pack_map, unpack};
 use wasi_common::{ByteMap, MapChange, MapType};
 use wasmtime::Caller;
 
@@ -38,10 +38,7 @@ pub(super) fn pairs<T: LegacyView + 'static>(mut caller: Caller<'_, T>, map: u32
     scratch.clear();
     match parts.common.map(owner, map) {
         Ok(map) if map.is_empty() => {}
-        Ok(map) => {
-            scratch.reserve(packed_len(map.iter(), Layout::NulTerminated));
-            pack(map.iter(), Layout::NulTerminated, scratch);
-        }
+        Ok(map) => pack_map(map, Layout::NulTerminated, scratch),
         Err(status) => outcome(parts.common, Hostcall::GetHeaderMapPairs, Err(status))?,
     }
     deliver_scratch(&mut caller, place)

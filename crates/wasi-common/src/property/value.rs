@@ -1,7 +1,7 @@
 //! Values of properties and their bytes.
 
 use crate::map::ByteMap;
-use crate::packed::{Layout, pack};
+use crate::packed::{Layout, pack_map};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A value of a property.
@@ -50,7 +50,7 @@ impl PropertyValue {
                 .to_vec(),
             Self::Map(map) => {
                 let mut block = Vec::new();
-                pack(map.iter(), Layout::NulTerminated, &mut block);
+                pack_map(&map, Layout::NulTerminated, &mut block);
                 block
             }
             Self::Struct(members) => {
