@@ -13,9 +13,17 @@ use proxywasm_tests::guests::{self, ADD_HEADER_COMPONENT, ADD_HEADER_LEGACY, CAL
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Streams that are open at once: what plugins may call at once bounds them.
-const STREAMS: usize = 1000;
+const FIRST_STREAMS: usize = 5000;
+const STREAMS: usize = 20_000;
+const FIRST_INSTANCES: usize = 100;
 const INSTANCES: usize = 200;
+
+/// What was measured stays, so that what comes after does not take its memory.
+#[derive(Default)]
+struct World {
+    hosts: Vec<Host>,
+    outputs: Vec<Output>,
+}
 
 /// Pauses every request, and does nothing else.
 const PAUSE: &str = r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_2021_04"))
@@ -30,12 +38,15 @@ fn main() -> anyhow::Result<()> {
     };
     let plugin = |wasm: &[u8], change: &dyn Fn(&mut PluginConfig)| -> anyhow::Result<Plugin> {
         let mut config = PluginConfig::new("it");
+        config.limits.callouts = FIRST_STREAMS + STREAMS;
         change(&mut config);
         Ok(Plugin::new(&engine, engine.load(wasm)?, config, &services)?)
     };
 
+    let mut world = World::default();
+
     println!("| a stream that is held | resident bytes |\n|---|---|");
-    let none = streams(&FilterChain::new(Vec::new()), &services)?;
+    let none = streams(&FilterChain::new(Vec::new()), &services, &mut world)?;
     println!("| no plugin: its head is with the driver | {none} |");
     let plugins = [
         ("a plugin that pauses it", wat::parse_str(PAUSE)?),
@@ -50,7 +61,7 @@ fn main() -> anyhow::Result<()> {
     ];
     for (name, wasm) in plugins {
         let chain = FilterChain::new(vec![plugin(&wasm, &|_| ())?]);
-        let bytes = streams(&chain, &services)?;
+        let bytes = streams(&chain, &services, &mut world)?;
         println!("| {name} | {bytes} ({:+} above none) |", bytes - none);
     }
 
@@ -60,25 +71,42 @@ fn main() -> anyhow::Result<()> {
         ("component ABI, our SDK", ADD_HEADER_COMPONENT),
     ] {
         let wasm = guests::load(guest);
-        let shared: Vec<Plugin> = (0..INSTANCES)
+        let shared: Vec<Plugin> = (0..FIRST_INSTANCES + INSTANCES)
             .map(|number| plugin(&wasm, &|config| config.vm_id = number.to_string()))
             .collect::<anyhow::Result<_>>()?;
-        println!("| {name}, shared | {} |", instances(shared.iter(), &services)?);
+        println!(
+            "| {name}, shared | {} |",
+            instances(shared.iter(), &services, &mut world)?
+        );
         let fresh = plugin(&wasm, &|config| {
             config.instances = InstanceStrategy::FreshPerStream
         })?;
-        let fresh = instances(std::iter::repeat_n(&fresh, INSTANCES), &services)?;
+        let fresh = instances(std::iter::repeat(&fresh), &services, &mut world)?;
         println!("| {name}, fresh per stream | {fresh} |");
     }
     Ok(())
 }
 
-/// What one of many streams takes that have got no further than their chain lets them.
-fn streams(chain: &FilterChain, services: &Services) -> anyhow::Result<i64> {
+/// What one of many streams takes that have got no further than their chain lets them. What is not measured comes first, so that it
+/// takes what compilers have left free in the memory of this process.
+fn streams(chain: &FilterChain, services: &Services, world: &mut World) -> anyhow::Result<i64> {
     let mut host = Host::new(services.clone());
-    let mut kept = Vec::with_capacity(2 * STREAMS);
-    // The first ones make the instance and grow its tables; the memory of the process does not shrink for them later.
-    let mut open = |host: &mut Host| -> anyhow::Result<()> {
+    open(&mut host, chain, FIRST_STREAMS, &mut world.outputs)?;
+    let before = resident()?;
+    open(&mut host, chain, STREAMS, &mut world.outputs)?;
+    let after = resident()?;
+    world.hosts.push(host);
+    Ok((after - before) / STREAMS as i64)
+}
+
+fn open(
+    host: &mut Host,
+    chain: &FilterChain,
+    streams: usize,
+    outputs: &mut Vec<Output>,
+) -> anyhow::Result<()> {
+    outputs.reserve(2 * streams);
+    for _ in 0..streams {
         let request = Request::get("/path?query")
             .header("host", "example.test")
             .header("user-agent", "a client of some kind")
@@ -87,30 +115,33 @@ fn streams(chain: &FilterChain, services: &Services) -> anyhow::Result<i64> {
         let id = host.open(chain, None);
         host.request_headers(id, request.into_parts().0, true);
         while let Some(output) = host.next_output(id) {
-            anyhow::ensure!(
-                matches!(output, Output::RequestHeaders { .. }),
-                "it is held or passes: {output:?}"
-            );
-            kept.push(output);
+            let passes = matches!(output, Output::RequestHeaders { .. });
+            anyhow::ensure!(passes, "it is held or passes, but {output:?}");
+            outputs.push(output);
         }
         while host.next_command().is_some() {}
-        Ok(())
-    };
-    (0..10).try_for_each(|_| open(&mut host))?;
-    let before = resident()?;
-    (0..STREAMS - 10).try_for_each(|_| open(&mut host))?;
-    let after = resident()?;
-    Ok((after - before) / (STREAMS as i64 - 10))
+    }
+    Ok(())
 }
 
 /// What one of many instances takes that have served a stream each.
-fn instances<'a>(plugins: impl Iterator<Item = &'a Plugin>, services: &Services) -> anyhow::Result<i64> {
+fn instances<'a>(
+    mut plugins: impl Iterator<Item = &'a Plugin>,
+    services: &Services,
+    world: &mut World,
+) -> anyhow::Result<i64> {
     let mut host = Host::new(services.clone());
+    let mut start = |count: usize| {
+        for plugin in plugins.by_ref().take(count) {
+            host.open(&FilterChain::new(vec![plugin.clone()]), None);
+        }
+    };
+    start(FIRST_INSTANCES);
     let before = resident()?;
-    for plugin in plugins {
-        host.open(&FilterChain::new(vec![plugin.clone()]), None);
-    }
-    Ok((resident()? - before) / INSTANCES as i64)
+    start(INSTANCES);
+    let after = resident()?;
+    world.hosts.push(host);
+    Ok((after - before) / INSTANCES as i64)
 }
 
 fn resident() -> anyhow::Result<i64> {

@@ -220,3 +220,52 @@ fn jittered(base: Duration) -> Duration {
     let random = std::hash::RandomState::new().build_hasher().finish();
     base + base.mul_f64((random % 1000) as f64 / 2000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PluginConfig;
+    use crate::engine::{Engine, EngineSettings};
+    use crate::services::Services;
+    use crate::{FilterChain, MemorySink};
+    use std::sync::Arc;
+
+    #[test]
+    fn starts_that_fail_in_a_row_are_tried_ever_later() {
+        let mut starts = Starts::default();
+        let now = Instant::now();
+        assert!(!starts.are_held_back(now));
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            starts.fail(now);
+            let after = |factor| now + Duration::from_secs(seconds).mul_f64(factor);
+            assert!(starts.are_held_back(after(0.99)), "{seconds}");
+            assert!(!starts.are_held_back(after(1.5)), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_plugin_that_failed_and_ends_leaves_no_place() {
+        let engine = Engine::new(EngineSettings {
+            ticker: false,
+            ..EngineSettings::default()
+        })
+        .unwrap();
+        let services = Services::from(Arc::new(MemorySink::default()));
+        let traps = r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_2021_04"))
+            (func (export "proxy_on_context_create") (param i32 i32 i32) (result i32) (unreachable)))"#;
+        let code = engine.load(&wat::parse_str(traps).unwrap()).unwrap();
+        let mut host = Host::new(services.clone());
+        for vm_id in ["a", "b", "c"] {
+            let mut config = PluginConfig::new("it");
+            config.vm_id = vm_id.to_owned();
+            let plugin = Plugin::new(&engine, Arc::clone(&code), config, &services).unwrap();
+            let stream = host.open(&FilterChain::new(vec![plugin.clone()]), None);
+            host.finish(stream);
+            assert_eq!(host.vm_by_key.len(), 1, "{vm_id}");
+            host.shut_down(&plugin);
+            host.shut_down(&plugin);
+            assert_eq!((host.vm_by_key.len(), host.shared.len()), (0, 0), "{vm_id}");
+            assert_eq!((host.vms.len(), host.free_vms.len()), (1, 1), "{vm_id}");
+        }
+    }
+}

@@ -20,6 +20,8 @@ pub struct Limits {
     /// Bytes that are held of one callout: of the body of an answer that is collected, of a gRPC message, of what waits to be sent on a
     /// gRPC stream. 4 mebibytes.
     pub callout_bytes: usize,
+    /// The same of all callouts of one plugin together, and of requests that have not been answered. 64 mebibytes.
+    pub callouts_bytes: usize,
 }
 
 /// Bounds of one map.
@@ -42,6 +44,7 @@ impl Default for Limits {
             handles: 4096,
             callouts: 1024,
             callout_bytes: 4 << 20,
+            callouts_bytes: 64 << 20,
         }
     }
 }

@@ -315,10 +315,12 @@ impl Stream {
 
     fn recycle(&mut self) {
         self.generation = self.generation.wrapping_add(1);
-        for slot in self.maps.iter_mut().flatten() {
-            // Most streams have no trailers and no metadata.
-            if slot.present || slot.filled {
-                slot.clear();
+        for slots in &mut self.maps {
+            for slot in slots {
+                // Most streams have no trailers and no metadata.
+                if slot.present || slot.filled {
+                    slot.clear();
+                }
             }
         }
         for filter in &mut self.filters {

@@ -12,6 +12,7 @@ pub(crate) struct Call {
     pub(crate) kind: CalloutKind,
     pub(crate) flow: CalloutFlow,
     max_message_bytes: usize,
+    pub(crate) max_total_bytes: usize,
     map: MapLimits,
     /// Of a stream all that was not delivered, in order; of a unary call only its end.
     pending: VecDeque<Event>,
@@ -20,8 +21,12 @@ pub(crate) struct Call {
     trailing_metadata: Option<ByteMap>,
     /// The message of a unary call, which waits for its end.
     message: Option<Bytes>,
-    /// What was given to be sent and has not been, with [`MESSAGE_OVERHEAD`] for each message.
+    /// What was given to be sent and has not been, with [`MESSAGE_OVERHEAD`] for each message. Of a unary call, the message as long
+    /// as nothing has come.
     unsent_bytes: usize,
+    /// Bytes of messages that were received and not delivered, and of the one that the plugin can read now.
+    received_bytes: usize,
+    lent_bytes: usize,
     sending_ended: bool,
     /// No event follows.
     pub(crate) ended: bool,
@@ -44,22 +49,30 @@ const MESSAGE_OVERHEAD: usize = 64;
 // === impl Call ===
 
 impl Call {
-    pub(crate) fn new(plugin_id: u32, kind: CalloutKind, limits: &Limits) -> Self {
+    pub(crate) fn new(plugin_id: u32, kind: CalloutKind, unsent_bytes: usize, limits: &Limits) -> Self {
         Self {
             plugin_id,
             kind,
             flow: CalloutFlow::Open,
             max_message_bytes: limits.callout_bytes,
+            max_total_bytes: limits.callouts_bytes,
             map: limits.map,
             pending: VecDeque::new(),
             initial_metadata: None,
             trailing_metadata: None,
             message: None,
-            unsent_bytes: 0,
+            unsent_bytes,
+            received_bytes: 0,
+            lent_bytes: 0,
             sending_ended: kind == CalloutKind::GrpcCall,
             ended: false,
             told_end: false,
         }
+    }
+
+    /// Bytes that are held for the plugin.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.unsent_bytes + self.received_bytes + self.lent_bytes
     }
 
     /// Whether the upstream should be read.
@@ -67,14 +80,19 @@ impl Call {
         !self.ended && self.pending.is_empty() && self.flow == CalloutFlow::Open
     }
 
-    /// Whether a message can be sent, and takes note of it if so.
-    pub(crate) fn send(&mut self, message: Option<&Bytes>, end_of_stream: bool) -> Result<(), SendRefusal> {
+    /// Whether a message can be sent, and takes note of it if so. There is `room` for the messages of all calls.
+    pub(crate) fn send(
+        &mut self,
+        message: Option<&Bytes>,
+        end_of_stream: bool,
+        room: usize,
+    ) -> Result<(), SendRefusal> {
         if self.sending_ended || self.ended {
             return Err(SendRefusal::Ended);
         }
         if let Some(message) = message {
             let unsent = self.unsent_bytes.saturating_add(message.len());
-            if unsent > self.max_message_bytes {
+            if unsent > self.max_message_bytes || message.len() > room {
                 return Err(SendRefusal::Full);
             }
             self.unsent_bytes = unsent.saturating_add(MESSAGE_OVERHEAD);
@@ -88,11 +106,17 @@ impl Call {
         self.unsent_bytes = self.unsent_bytes.saturating_sub(freed);
     }
 
-    /// Takes what came. Returns whether the call ends by it although the upstream has not ended it.
-    pub(crate) fn receive(&mut self, event: Event) -> bool {
+    /// Takes what came. Returns whether the call ends by it although the upstream has not ended it. For more messages there is `room`.
+    pub(crate) fn receive(&mut self, event: Event, room: usize) -> bool {
         let is_end = matches!(event, Event::End { .. });
-        let event = self.checked(event);
+        let event = self.checked(event, room);
         let given_up = event.is_err() && !is_end;
+        if self.kind == CalloutKind::GrpcCall {
+            self.unsent_bytes = 0;
+        }
+        if let Ok(Event::Message(message)) = &event {
+            self.received_bytes += message.len();
+        }
         match event {
             Ok(Event::InitialMetadata(metadata)) if self.kind == CalloutKind::GrpcCall => {
                 self.initial_metadata = Some(metadata);
@@ -110,7 +134,7 @@ impl Call {
     }
 
     /// The event, or in its place the end of a call whose upstream does what it must not.
-    fn checked(&self, event: Event) -> Result<Event, Event> {
+    fn checked(&self, event: Event, room: usize) -> Result<Event, Event> {
         let unary = self.kind == CalloutKind::GrpcCall;
         let map =
             |metadata: &ByteMap| metadata.len() <= self.map.pairs && metadata.byte_len() <= self.map.bytes;
@@ -118,6 +142,10 @@ impl Call {
             Event::Message(message) if message.len() > self.max_message_bytes => (
                 code::RESOURCE_EXHAUSTED,
                 "the upstream sent a message beyond the limit",
+            ),
+            Event::Message(message) if message.len() > room => (
+                code::RESOURCE_EXHAUSTED,
+                "messages for the plugin are beyond the limit of all its calls",
             ),
             Event::Message(_) if unary && self.message.is_some() => (
                 code::INTERNAL,
@@ -156,7 +184,7 @@ impl Call {
             }
             Event::Message(message) => {
                 let size = size(message.len());
-                callout.body = Some(Buffer::from(message));
+                self.lend(message, callout);
                 Part::Message { size }
             }
             Event::End {
@@ -202,11 +230,18 @@ impl Call {
             .filter(|_| code == code::OK)
             .unwrap_or_default();
         let message_size = size(message.len());
-        callout.body = Some(Buffer::from(message));
+        self.lend(message, callout);
         Part::CallResponse {
             status: code,
             message_size,
         }
+    }
+
+    /// Lets the plugin read a message.
+    fn lend(&mut self, message: Bytes, callout: &mut Callout) {
+        self.received_bytes = self.received_bytes.saturating_sub(message.len());
+        self.lent_bytes = message.len();
+        callout.body = Some(Buffer::from(message));
     }
 
     /// Takes the right to read away.
@@ -214,6 +249,7 @@ impl Call {
         self.initial_metadata = callout.headers.take();
         self.trailing_metadata = callout.trailers.take();
         callout.body = None;
+        self.lent_bytes = 0;
     }
 }
 

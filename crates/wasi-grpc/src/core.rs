@@ -62,7 +62,7 @@ impl Grpc {
     /// # Errors
     /// `bad_argument` for an unknown callout and a unary call; `not_allowed` for another plugin's; `invalid_operation` where the
     /// sending direction has ended, also because the upstream has ended the stream; `unavailable` where more than
-    /// [`Limits::callout_bytes`](wasi_common::Limits::callout_bytes) would wait to be sent.
+    /// [`Limits::callout_bytes`](wasi_common::Limits::callout_bytes) would wait to be sent, or too much were held of all its calls.
     pub fn send(
         &mut self,
         common: &Common,
@@ -74,7 +74,10 @@ impl Grpc {
         if message.is_none() && !end_of_stream {
             return Ok(());
         }
-        call.send(message.as_ref(), end_of_stream)
+        let (plugin_id, limit) = (call.plugin_id, call.max_total_bytes);
+        let room = self.room(plugin_id, limit);
+        let call = self.own(common, callout_id, None)?;
+        call.send(message.as_ref(), end_of_stream, room)
             .map_err(|refusal| match refusal {
                 SendRefusal::Ended => Status::InvalidOperation,
                 SendRefusal::Full => Status::Unavailable,
@@ -138,13 +141,17 @@ impl Grpc {
 
     /// Takes what came back for a call. What comes for one that has ended, or is unknown, is dropped.
     ///
-    /// A message beyond the plugin's bound ends the call with `RESOURCE_EXHAUSTED` and cancels it; a unary call without a message or
+    /// A message beyond the plugin's bounds ends the call with `RESOURCE_EXHAUSTED` and cancels it; a unary call without a message or
     /// with several ends with `INTERNAL`. Whoever keeps the time hands over [`Event::failure`] when it is up.
     pub fn receive(&mut self, callout_id: u32, event: Event) {
-        let Some(call) = self.calls.get_mut(&callout_id).filter(|call| !call.ended) else {
+        let Some(call) = self.calls.get(&callout_id).filter(|call| !call.ended) else {
             return;
         };
-        if call.receive(event) {
+        let room = self.room(call.plugin_id, call.max_total_bytes);
+        let Some(call) = self.calls.get_mut(&callout_id) else {
+            return;
+        };
+        if call.receive(event, room) {
             self.effects.push(Effect::Cancel { callout_id });
         }
     }
@@ -234,12 +241,18 @@ impl Grpc {
             return Err(Status::NotAllowed);
         }
         let upstream = std::str::from_utf8(target.upstream).map_err(|_| Status::NotFound)?;
-        if message.as_ref().map_or(0, Bytes::len) > limits.callout_bytes {
+        let plugin_id = common.scope.plugin_id;
+        let message_bytes = message.as_ref().map_or(0, Bytes::len);
+        if message_bytes
+            > limits
+                .callout_bytes
+                .min(self.room(plugin_id, limits.callouts_bytes))
+        {
             return Err(Status::Unavailable);
         }
-        let plugin_id = common.scope.plugin_id;
         let callout_id = common.callouts.open(plugin_id, limits.callouts, kind)?;
-        self.calls.insert(callout_id, Call::new(plugin_id, kind, &limits));
+        self.calls
+            .insert(callout_id, Call::new(plugin_id, kind, message_bytes, &limits));
         self.effects.push(Effect::Open {
             callout_id,
             request: Box::new(Request {
@@ -253,6 +266,12 @@ impl Grpc {
             }),
         });
         Ok(callout_id)
+    }
+
+    /// Bytes that may still be held of all calls of a plugin. To ask each costs less than a message does.
+    fn room(&self, plugin_id: u32, limit: usize) -> usize {
+        let of_plugin = self.calls.values().filter(|call| call.plugin_id == plugin_id);
+        limit.saturating_sub(of_plugin.map(Call::held_bytes).sum())
     }
 
     /// A call of the plugin that is executing.

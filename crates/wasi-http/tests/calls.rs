@@ -569,6 +569,51 @@ fn bounds_of_answers() {
     assert!(!bench.knows(id) && !bench.calls.has_effects());
 }
 
+/// Requests count until an answer begins, bodies until the plugin has read them.
+#[test]
+fn bounds_of_all_calls_together() {
+    let mut bench = Bench::with(false, |settings| settings.limits.callouts_bytes = 8);
+    let bytes = |count: usize| CallRequest {
+        body: "x".repeat(count).into(),
+        ..request("auth")
+    };
+    let dispatch = |bench: &mut Bench, count| bench.calls.dispatch(&mut bench.common, bytes(count));
+    let first = dispatch(&mut bench, 5).unwrap();
+    assert_eq!(dispatch(&mut bench, 4), Err(Status::Unavailable));
+    let second = dispatch(&mut bench, 3).unwrap();
+    for event in [head(), body("12345"), CallEvent::End] {
+        bench.calls.receive(first, event);
+    }
+    assert_eq!(
+        dispatch(&mut bench, 1),
+        Err(Status::Unavailable),
+        "5 of the answer, 3 of the other request"
+    );
+    assert!(bench.next(first).is_some());
+    assert_eq!(
+        dispatch(&mut bench, 1),
+        Err(Status::Unavailable),
+        "the plugin can read it still"
+    );
+    bench.calls.receive(second, head());
+    bench.calls.receive(second, body("123"));
+    bench.answer(first, FORWARD);
+    bench.calls.take_effects();
+    bench.calls.receive(second, body("45678"));
+    assert!(!bench.calls.has_effects(), "what was read makes room");
+    bench.calls.receive(second, body("9"));
+    assert_eq!(
+        bench.calls.take_effects(),
+        [CallEffect::Cancel { callout_id: second }]
+    );
+    assert!(bench.next(second).is_some());
+    let message = bench.status(second).unwrap().1;
+    assert!(
+        message.starts_with("the answers to all calls of the plugin"),
+        "{message}"
+    );
+}
+
 #[test]
 fn many_at_once_and_a_plugin_that_goes() {
     let mut bench = Bench::with(false, |settings| settings.limits.callouts = 3);

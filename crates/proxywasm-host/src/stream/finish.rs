@@ -26,16 +26,18 @@ impl Host {
         if !stream.outputs.is_empty() {
             stream.outputs.clear();
         }
-        let lanes = stream.filters.iter_mut().flat_map(|filter| &mut filter.lanes);
-        lanes.for_each(LaneState::clear);
+        for filter in &mut stream.filters {
+            filter.lanes.iter_mut().for_each(LaneState::clear);
+        }
         let filters = stream.filters.len();
         let keeps_data = stream.context_type() == ContextType::Bytestream;
         if let Some(slots) = self.streams.get_mut(key) {
             slots.reply = Reply::Closed;
             slots.end();
             if !keeps_data {
-                let lanes = slots.filters.iter_mut().flat_map(|filter| &mut filter.lanes);
-                lanes.for_each(|lane| lane.body.clear());
+                for filter in &mut slots.filters {
+                    filter.lanes.iter_mut().for_each(|lane| lane.body.clear());
+                }
             }
         }
         if keeps_data {

@@ -166,7 +166,7 @@ impl StreamState {
     pub(crate) fn recycle(&mut self) {
         self.key = None;
         self.kind = Kind::Http;
-        self.filters.clear();
+        self.filters.iter_mut().for_each(FilterState::recycle);
         if !self.outputs.is_empty() {
             self.outputs.clear();
         }
@@ -242,6 +242,20 @@ impl StreamState {
 // === impl FilterState ===
 
 impl FilterState {
+    /// Leaves the filter as a new one. What was held has been dropped; the places of it, which few streams need, go too.
+    fn recycle(&mut self) {
+        (self.alive, self.context_id, self.phases) = (false, 0, PhaseSet::default());
+        for lane in &mut self.lanes {
+            (lane.bypassed, lane.ended) = (false, false);
+            if lane.unseen.capacity() > 0 {
+                lane.unseen = VecDeque::new();
+            }
+            if lane.metadata.capacity() > 0 {
+                lane.metadata = Vec::new();
+            }
+        }
+    }
+
     pub(crate) fn lane(&mut self, direction: Direction) -> &mut LaneState {
         of(self.lanes.each_mut(), direction)
     }
@@ -257,6 +271,7 @@ impl LaneState {
     }
 
     /// Drops everything that is held.
+    #[inline]
     pub(crate) fn clear(&mut self) {
         self.hold = Hold::None;
         self.headers = None;

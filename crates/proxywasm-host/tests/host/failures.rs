@@ -1,7 +1,7 @@
 //! Traps, endless loops and memory bombs: the process lives, each stream gets its policy once, a fresh instance takes over.
 
 use crate::common::{Bench, component};
-use proxywasm_host::FailurePolicy;
+use proxywasm_host::{FailurePolicy, InstanceStrategy, LogLevel};
 use std::time::Duration;
 
 const LOOP: &str = "(loop $again (br $again)) (unreachable)";
@@ -240,6 +240,28 @@ fn reload_waits_for_its_back_off() {
         let (out, trace) = bench.run("rqh!");
         assert_eq!(out, "abandoned rsh:503 rsb:Service Unavailable\n!");
         assert_eq!(trace, expected, "{why}");
+    }
+}
+
+/// It refuses to start at one log level, which is not that of its proof.
+#[test]
+fn a_start_that_failed_is_not_tried_again_at_once() {
+    let guest = r#"(module (import "wasi-log" "get_log_level" (func $level (param i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "proxy_abi_version_2021_04"))
+        (func (export "proxy_on_plugin_start") (param i32 i32) (result i32)
+            (drop (call $level (i32.const 0)))
+            (i32.ne (i32.load8_u (i32.const 0)) (i32.const 4)))
+        (func (export "proxy_on_http_request_headers") (param i32 i32 i32) (result i32) (i32.const 0)))"#;
+    for instances in [InstanceStrategy::Shared, InstanceStrategy::FreshPerStream] {
+        let mut bench = Bench::with(&[guest.to_owned()], |config| config.instances = instances);
+        let refused = "abandoned rsh:503 rsb:Service Unavailable\n!";
+        assert_eq!(bench.run("rqh!").0, "rqh!", "{instances:?}");
+        bench.host.shut_all_down();
+        bench.host.set_log_level(LogLevel::Error);
+        assert_eq!(bench.run("rqh!").0, refused, "{instances:?}");
+        bench.host.set_log_level(LogLevel::Trace);
+        assert_eq!(bench.run("rqh!").0, refused, "{instances:?}");
     }
 }
 

@@ -210,6 +210,8 @@ struct LimitsEntry {
     callouts: Option<usize>,
     /// Held of one call: of the body of an answer, of a gRPC message, of what waits to be sent. Default: `4 MiB`.
     callout: Option<Size>,
+    /// Held of all its calls together. Default: `64 MiB`.
+    all_callouts: Option<Size>,
     /// Memory of its instance. Default: `256 MiB`.
     memory: Option<Size>,
     /// Table elements of its instance. Default: 100000.
@@ -372,6 +374,7 @@ impl LimitsEntry {
             handles: self.handles.unwrap_or(default.handles),
             callouts: self.callouts.unwrap_or(default.callouts),
             callout_bytes: size(self.callout, default.callout_bytes),
+            callouts_bytes: size(self.all_callouts, default.callouts_bytes),
         }
     }
 }

@@ -283,6 +283,46 @@ fn sending() {
     );
 }
 
+/// What waits to be sent counts, what was not delivered, and what a paused plugin can read still.
+#[test]
+fn bounds_of_all_calls_together() {
+    let mut instance = Instance::with(|settings| settings.limits.callouts_bytes = 200);
+    let [first, second] = [instance.open(), instance.open()];
+    let unary = instance.dispatch();
+    instance.effects();
+    let long = |count: usize| Bytes::from("x".repeat(count));
+    let send = |instance: &mut Instance, count| {
+        let message = Some(long(count));
+        instance.grpc.send(&instance.common, second, message, false)
+    };
+    // 7 bytes of the request, 100 of the message.
+    instance.grpc.receive(first, Event::Message(long(100)));
+    assert_eq!(send(&mut instance, 94), Err(Status::Unavailable));
+    assert_eq!(instance.next(first), Some(Part::Message { size: 100 }));
+    assert_eq!(
+        send(&mut instance, 94),
+        Err(Status::Unavailable),
+        "it can be read still"
+    );
+    instance.grpc.receive(unary, message("a"));
+    assert_eq!(send(&mut instance, 30), Ok(()), "the request has gone");
+    instance.effects();
+    // 100 that can be read, 1 of the unary call, 30 and the overhead of a message that wait.
+    instance.grpc.receive(second, Event::Message(long(6)));
+    assert_eq!(instance.effects(), [format!("cancel {second}")]);
+    assert_eq!(
+        instance.next(second),
+        Some(Part::Close { status: 8 }),
+        "RESOURCE_EXHAUSTED"
+    );
+    instance.answered(first, Action::Forward);
+    let third = instance.open();
+    let sent = instance
+        .grpc
+        .send(&instance.common, third, Some(long(100)), false);
+    assert_eq!(sent, Ok(()), "what was read makes room");
+}
+
 /// Every history of five steps, under every choice of which callbacks pause: a plugin is told in order, nothing behind the end, and the
 /// end exactly once unless it closed the stream itself.
 #[test]

@@ -73,6 +73,10 @@ pub(super) struct Call {
     map_limits: MapLimits,
     body_limit: usize,
     failure: CalloutFailure,
+    total_limit: usize,
+    /// Bytes of the request, as long as nothing has come, and of the body that the plugin can read now.
+    request_bytes: usize,
+    lent_bytes: usize,
 }
 
 /// The reason for an answer that does not begin with a head.
@@ -100,11 +104,25 @@ impl Call {
             map_limits: limits.map,
             body_limit: limits.callout_bytes,
             failure,
+            total_limit: limits.callouts_bytes,
+            request_bytes: 0,
+            lent_bytes: 0,
         }
     }
 
-    /// Takes what came back; an error is the reason why the rest is not wanted.
-    pub(super) fn receive(&mut self, event: CallEvent) -> Result<(), String> {
+    /// The same, for a request of so many bytes.
+    pub(super) fn of_request(self, request_bytes: usize) -> Self {
+        Self { request_bytes, ..self }
+    }
+
+    /// Bytes that are held for the plugin.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.request_bytes + self.body.len() + self.lent_bytes
+    }
+
+    /// Takes what came back; an error is the reason why the rest is not wanted. `held` are the bytes of all callouts of the plugin.
+    pub(super) fn receive(&mut self, event: CallEvent, held: usize) -> Result<(), String> {
+        self.request_bytes = 0;
         match event {
             CallEvent::Headers(_) if self.has_head => return Err("the answer has two heads".to_owned()),
             CallEvent::Headers(map) if map.is_empty() => return Err(NO_HEAD.to_owned()),
@@ -119,6 +137,12 @@ impl Call {
                 if !self.streams && self.body.len().saturating_add(data.len()) > self.body_limit {
                     let limit = self.body_limit;
                     return Err(format!("the body of the answer is larger than {limit} bytes"));
+                }
+                if held.saturating_add(data.len()) > self.total_limit {
+                    let limit = self.total_limit;
+                    return Err(format!(
+                        "the answers to all calls of the plugin are larger than {limit} bytes"
+                    ));
                 }
                 self.body.push(data);
             }
@@ -231,6 +255,7 @@ impl Call {
     pub(super) fn lend(&mut self, callout: &mut Callout, part: CallPart) {
         callout.headers = self.headers.take();
         if matches!(part, CallPart::Body { .. } | CallPart::Response { .. }) && callout.headers.is_some() {
+            self.lent_bytes = self.body.len();
             callout.body = Some(std::mem::take(&mut self.body));
         }
         match part {
@@ -248,6 +273,7 @@ impl Call {
     /// Takes back what the plugin could read; only the headers are told again.
     pub(super) fn take_back(&mut self, callout: &mut Callout) {
         self.headers = callout.headers.take().or(self.headers.take());
+        self.lent_bytes = 0;
         callout.seal();
     }
 }
@@ -308,7 +334,7 @@ mod tests {
             let text = format!("{failure:?} {events:?}");
             for event in events {
                 assert!(!event.is_last() || call.end.is_none(), "{text}");
-                call.receive(event).unwrap();
+                call.receive(event, 0).unwrap();
             }
             let end = call.end.clone().unwrap();
             let (code, size) = match reason {

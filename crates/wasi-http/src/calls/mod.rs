@@ -92,10 +92,14 @@ impl Calls {
         if !settings.permissions.upstreams.allows(&request.upstream) {
             return Err(Status::NotAllowed);
         }
+        let request_bytes = request.body.len();
+        if self.held_bytes(plugin_id).saturating_add(request_bytes) > limits.callouts_bytes {
+            return Err(Status::Unavailable);
+        }
         let callout_id = common
             .callouts
             .open(plugin_id, limits.callouts, CalloutKind::Http)?;
-        let call = Call::new(plugin_id, self.streams_answers, limits, failure);
+        let call = Call::new(plugin_id, self.streams_answers, limits, failure).of_request(request_bytes);
         self.calls.insert(callout_id, call);
         let request = Box::new(request);
         self.effects.push(CallEffect::Send { callout_id, request });
@@ -133,10 +137,14 @@ impl Calls {
 
     /// Takes what came back for a callout. What comes for one that has ended, or is unknown, is dropped.
     pub fn receive(&mut self, callout_id: u32, event: CallEvent) {
-        let Some(call) = self.calls.get_mut(&callout_id).filter(|call| call.end.is_none()) else {
+        let Some(call) = self.calls.get(&callout_id).filter(|call| call.end.is_none()) else {
             return;
         };
-        if let Err(reason) = call.receive(event) {
+        let held = self.held_bytes(call.plugin_id);
+        let Some(call) = self.calls.get_mut(&callout_id) else {
+            return;
+        };
+        if let Err(reason) = call.receive(event, held) {
             call.fail(reason);
             self.effects.push(CallEffect::Cancel { callout_id });
         }
@@ -223,6 +231,12 @@ impl Calls {
         common.callouts.get(common.scope.plugin_id, callout_id)?;
         // One of gRPC is none of this interface.
         self.calls.get_mut(&callout_id).ok_or(Status::BadArgument)
+    }
+
+    /// Bytes that are held of all callouts of a plugin. To ask each costs less than what is held cost to come.
+    fn held_bytes(&self, plugin_id: u32) -> usize {
+        let of_plugin = self.calls.values().filter(|call| call.plugin_id == plugin_id);
+        of_plugin.map(Call::held_bytes).sum()
     }
 
     /// Forgets a callout, and stops it if it is still under way.
