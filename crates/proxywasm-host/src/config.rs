@@ -95,7 +95,8 @@ pub enum InstanceStrategy {
     /// One for each worker, for all streams.
     #[default]
     Shared,
-    /// One for each stream: nothing a stream leaves behind is seen by another, at the price of starting the plugin each time.
+    /// One for each stream: nothing a stream leaves behind is seen by another, at the price of starting the plugin each time. After a
+    /// start that failed, the next is tried no sooner than after the back-off of a shared instance.
     FreshPerStream,
 }
 
