@@ -12,6 +12,8 @@ use wasi_common::{CallScope, ContextType, StreamKey, StreamTable};
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Ends that can be put off at once; where there are more, the oldest is not waited for.
 const MAX_DEFERRED: usize = 1024;
+/// Ends that come at once because they are late, so that streams get their turn: each enters its plugin.
+const LATE_PER_TURN: usize = 64;
 
 impl Host {
     /// The stream is over: it was completed, reset, or its client has gone. Its plugins get their last callbacks; the id is void
@@ -68,6 +70,7 @@ impl Host {
             .deferred
             .iter()
             .filter(|deferred| deferred.until <= now)
+            .take(LATE_PER_TURN)
             .map(|deferred| (deferred.vm, deferred.generation, deferred.what))
             .collect();
         for (vm, generation, what) in late {

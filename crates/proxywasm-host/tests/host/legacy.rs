@@ -2,6 +2,7 @@
 
 use crate::common::Bench;
 use proxywasm_host::{FailurePolicy, HeadersPause};
+use std::time::Duration;
 
 /// A plugin of ABI 0.2.1 from expressions for its callbacks, each of which may use `$ctx` and return an i32 if the callback does.
 /// `$log` logs a text of two bytes by its address: callbacks log their names.
@@ -391,4 +392,21 @@ fn failures_in_the_last_callbacks() {
             }
         }
     }
+}
+
+#[test]
+fn ends_that_are_put_off_for_too_long_come_in_turns() {
+    let mut bench = Bench::new(&[legacy(&[("do", "(i32.const 0)"), ("de", "")])]);
+    for _ in 0..70 {
+        let id = bench.open();
+        bench.host.finish(id);
+    }
+    assert_eq!((bench.host.streams(), bench.host.is_ending()), (70, true));
+    let deadline = bench.host.next_deadline().unwrap() + Duration::from_secs(60);
+    for left in [6, 0] {
+        assert!(bench.host.next_deadline().unwrap() <= deadline);
+        bench.host.handle_deadline(deadline);
+        assert_eq!(bench.host.streams(), left);
+    }
+    assert!(!bench.host.is_ending());
 }
