@@ -425,27 +425,14 @@ pub fn is_valid_value(value: &[u8]) -> bool {
 }
 
 /// What a byte cannot be part of.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "a byte indexes 256 entries, when this is compiled"
+)]
 static CHARACTERS: [u8; 256] = {
     let (mut characters, mut byte) = ([0; 256], 0u8);
     loop {
-        let other = matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        );
-        if !byte.is_ascii_alphanumeric() && !other {
+        if !is_token(byte) {
             characters[byte as usize] |= NO_TOKEN;
         }
         if byte.is_ascii_control() && byte != b'\t' {
@@ -457,6 +444,28 @@ static CHARACTERS: [u8; 256] = {
         byte += 1;
     }
 };
+
+const fn is_token(byte: u8) -> bool {
+    let other = matches!(
+        byte,
+        b'!' | b'#'
+            | b'$'
+            | b'%'
+            | b'&'
+            | b'\''
+            | b'*'
+            | b'+'
+            | b'-'
+            | b'.'
+            | b'^'
+            | b'_'
+            | b'`'
+            | b'|'
+            | b'~'
+    );
+    byte.is_ascii_alphanumeric() || other
+}
+
 const NO_TOKEN: u8 = 1;
 const NO_VALUE: u8 = 2;
 
