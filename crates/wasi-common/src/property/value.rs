@@ -1,7 +1,7 @@
 //! Values of properties and their bytes.
 
 use crate::map::ByteMap;
-use crate::packed::{Layout, pack_map};
+use crate::packed::{Layout, pack, pack_map};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A value of a property.

@@ -112,7 +112,10 @@ impl Call {
 
     /// The same, for a request of so many bytes.
     pub(super) fn of_request(self, request_bytes: usize) -> Self {
-        Self { request_bytes, ..self }
+        Self {
+            request_bytes,
+            ..self
+        }
     }
 
     /// Bytes that are held for the plugin.
