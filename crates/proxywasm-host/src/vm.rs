@@ -236,7 +236,7 @@ mod tests {
         let now = Instant::now();
         assert!(!starts.are_held_back(now));
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            starts.fail(now);
+            starts.fail(BACK_OFF, now);
             let after = |factor| now + Duration::from_secs(seconds).mul_f64(factor);
             assert!(starts.are_held_back(after(0.99)), "{seconds}");
             assert!(!starts.are_held_back(after(1.5)), "{seconds}");
