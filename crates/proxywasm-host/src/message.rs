@@ -67,8 +67,10 @@ pub(crate) fn take_response(slot: &mut MapSlot, keep: bool) -> Result<Box<respon
         Change::Rewritten => {
             let map = slot.read();
             let status = map.get(b":status").ok_or(MessageError::Missing(":status"))?;
+            let before = head.status;
             head.status = StatusCode::from_bytes(status).map_err(|_| value_error(":status", status))?;
-            if head.status.is_informational() {
+            // One that begins another protocol comes from the upstream alone.
+            if head.status.is_informational() && head.status != before {
                 return Err(value_error(":status", status));
             }
             head.headers = headers(map, &[b":status"])?;

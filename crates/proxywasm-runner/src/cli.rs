@@ -314,9 +314,9 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     // Before anybody is told that it runs: a signal that comes at once is to stop it in order, too.
-    let signalled = {
+    let (signalled, mut hang_ups) = {
         let _context = runtime.enter();
-        shutdown::signalled()?
+        (shutdown::signalled()?, shutdown::hang_ups()?)
     };
     // Each worker limits what its plugins log by itself.
     let settings = Settings {
@@ -328,7 +328,15 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
     };
     let runner = Runner::start(settings, options)?;
     announce(&runner, &listeners, &background, workers);
-    let signal = runtime.block_on(signalled);
+    let signal = runtime.block_on(async {
+        let mut signalled = std::pin::pin!(signalled);
+        loop {
+            tokio::select! {
+                signal = &mut signalled => break signal,
+                Some(()) = hang_ups.recv() => runner.reload_certificates(),
+            }
+        }
+    });
     tracing::info!("{signal}: stopping");
     runner.shut_down();
     tracing::info!("stopped");

@@ -58,11 +58,11 @@ impl Default for ForwardingHeaders {
 // === impl ForwardingHeaders ===
 
 impl ForwardingHeaders {
-    /// Puts them on the head of a request that came from `client`, by `scheme`.
+    /// Puts them on the head of a request that came from `client`, by `scheme`. One over a UNIX socket has no address to tell.
     pub(crate) fn apply(
         &self,
         headers: &mut HeaderMap,
-        client: IpAddr,
+        client: Option<IpAddr>,
         scheme: &'static str,
         ids: &RequestIds,
     ) {
@@ -76,7 +76,8 @@ impl ForwardingHeaders {
                 headers.remove(X_FORWARDED_HOST);
                 set_host(headers);
                 headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-                if let Some(value) = address(None, client) {
+                headers.remove(X_FORWARDED_FOR);
+                if let Some(value) = client.and_then(|client| address(None, client)) {
                     headers.insert(X_FORWARDED_FOR, value);
                 }
             }
@@ -88,7 +89,7 @@ impl ForwardingHeaders {
                     .entry(X_FORWARDED_PROTO)
                     .or_insert(HeaderValue::from_static(scheme));
                 let before = joined(headers, &X_FORWARDED_FOR);
-                if let Some(value) = address(before.as_deref(), client) {
+                if let Some(value) = client.and_then(|client| address(before.as_deref(), client)) {
                     headers.insert(X_FORWARDED_FOR, value);
                 }
             }
@@ -226,7 +227,7 @@ mod tests {
                 headers.append(*name, HeaderValue::from_static(value));
             }
             let client = "::ffff:192.0.2.7".parse().unwrap();
-            options.apply(&mut headers, client, "http", &RequestIds::default());
+            options.apply(&mut headers, Some(client), "http", &RequestIds::default());
             let names = [
                 "x-forwarded-for",
                 "x-forwarded-proto",
@@ -250,7 +251,7 @@ mod tests {
         let mut seen = HashSet::new();
         for _ in 0..100 {
             let mut headers = HeaderMap::new();
-            options.apply(&mut headers, IpAddr::from([192, 0, 2, 1]), "http", &ids);
+            options.apply(&mut headers, Some(IpAddr::from([192, 0, 2, 1])), "http", &ids);
             let id = headers[X_REQUEST_ID].to_str().unwrap().to_owned();
             let parsed: Uuid = id.parse().unwrap();
             assert_eq!(parsed.get_version_num(), 4, "{id}");
@@ -258,7 +259,7 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.insert(X_REQUEST_ID, HeaderValue::from_static("given"));
-        options.apply(&mut headers, IpAddr::from([192, 0, 2, 1]), "http", &ids);
+        options.apply(&mut headers, Some(IpAddr::from([192, 0, 2, 1])), "http", &ids);
         assert_eq!(headers[X_REQUEST_ID], "given");
     }
 }

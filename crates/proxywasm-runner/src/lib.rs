@@ -1,4 +1,4 @@
-//! `proxywasm-runner`: the reference runner of [`proxywasm_host`]: a reverse proxy for HTTP/1.1 and TCP that runs Proxy-Wasm plugins in
+//! `proxywasm-runner`: the reference runner of [`proxywasm_host`]: a reverse proxy for HTTP/1.1, HTTP/2 and TCP that runs Proxy-Wasm plugins in
 //! its own process. The binary is called `proxywasm`; this library is what it is made of, for tests and programs that start a
 //! runner themselves.
 //!
@@ -6,7 +6,7 @@
 //! never leaves its thread. [`config`] describes the configuration file, `driver` how an HTTP stream moves, `tcp` how bytes do,
 //! [`routing`] which way a request goes, `cluster` to which server.
 //!
-//! It is no library to build another proxy on: that is `proxywasm-host`. It speaks neither TLS nor HTTP/2 yet.
+//! It is no library to build another proxy on: that is `proxywasm-host`.
 //!
 //! # Example
 //!
@@ -20,7 +20,8 @@
 //! use std::sync::Arc;
 //!
 //! let engine = proxywasm_host::Engine::new(Default::default())?;
-//! let listener = ListenerSettings::new("127.0.0.1:0".parse()?, AcceptMode::PerWorker, Vec::new());
+//! let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+//! let listener = ListenerSettings::new(any, AcceptMode::PerWorker, Vec::new());
 //! let services = Services::new(Arc::new(TracingSink));
 //! let settings = Settings {
 //!     workers: NonZeroUsize::MIN,
@@ -34,7 +35,7 @@
 //! };
 //! let runner = Runner::start(settings, &LogOptions::default())?;
 //!
-//! let mut client = std::net::TcpStream::connect(runner.addresses()[0])?;
+//! let mut client = std::net::TcpStream::connect(runner.addresses()[0].ip().unwrap())?;
 //! client.write_all(b"GET /hello HTTP/1.1\r\nhost: example.test\r\nconnection: close\r\n\r\n")?;
 //! let mut response = String::new();
 //! client.read_to_string(&mut response)?;
@@ -70,6 +71,8 @@ mod server;
 mod settings;
 mod shutdown;
 mod tcp;
+pub mod tls;
+mod transport;
 mod upstream;
 mod worker;
 
@@ -86,11 +89,13 @@ pub use log::{LogOptions, RateLimited, parse_filter};
 pub use node::Node;
 pub use remote::Remote;
 pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
+pub use server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
 pub use settings::{
     AcceptMode, BackgroundSettings, HttpSettings, ListenerSettings, RunMode, Settings, UpstreamSettingsError,
     default_workers,
 };
+pub use transport::{Address, AddressError};
 pub use upstream::{
-    ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TargetError, TcpTarget,
-    UpstreamError, UpstreamTarget,
+    ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Endpoint, HttpProtocol, HttpTarget,
+    ProxyVersion, TargetError, TcpTarget, UpstreamAddress, UpstreamError, UpstreamTarget, UpstreamUrl,
 };

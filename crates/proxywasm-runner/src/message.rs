@@ -5,7 +5,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, request, response};
 
 /// Headers that concern one connection only and have no constant in `http`.
@@ -15,7 +15,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 /// A request that no plugin and no upstream gets to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// A host header is missing, or there is more than one.
+    /// It says not, or not clearly, which host it is for.
     Host,
     /// `CONNECT`: this is no forward proxy.
     Connect,
@@ -28,6 +28,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Received {
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub(crate) expects_continue: bool,
+    /// Whether it asks for another protocol on its connection.
+    pub(crate) upgrades: bool,
 }
 
 // === impl Refusal ===
@@ -42,7 +44,7 @@ impl Refusal {
 
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Self::Host => "a request needs exactly one host header\n",
+            Self::Host => "a request needs exactly one host\n",
             Self::Connect => "this proxy makes no tunnels\n",
             Self::Path(PathRefusal::Escape) => "the path has a % that is no escape\n",
             Self::Path(PathRefusal::Nul) => "the path has a NUL\n",
@@ -51,52 +53,85 @@ impl Refusal {
     }
 }
 
-/// A request head as it came from the client becomes one as plugins see it.
-pub(crate) fn receive_request(head: &mut request::Parts) -> Result<Received, Refusal> {
+/// A request head as it came from the client, by TLS or not, becomes one as plugins see it: with one host header, and a target that is
+/// only a path, unless it came by TLS. Then the target has scheme and host too.
+pub(crate) fn receive_request(head: &mut request::Parts, is_tls: bool) -> Result<Received, Refusal> {
     if head.method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    let hosts = head.headers.get_all(HOST).iter().count();
-    if hosts > 1 || hosts == 0 && head.version == Version::HTTP_11 {
-        return Err(Refusal::Host);
-    }
-    if let Some(authority) = head.uri.authority() {
-        // The target overrides the header (RFC 9112, section 3.2.2).
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host)?;
-        head.headers.insert(HOST, host);
-        head.uri = origin_form(&head.uri);
+    receive_host(head)?;
+    if is_tls {
+        head.uri = absolute_form(&head.uri, &head.headers, Scheme::HTTPS)?;
     }
     single_length(&mut head.headers);
-    head.version = Version::HTTP_11;
+    let version = std::mem::replace(&mut head.version, Version::HTTP_11);
     if !has_hop_headers(&head.headers) {
         return Ok(Received {
             expects_continue: false,
+            upgrades: false,
         });
     }
     strip_framing(&mut head.headers);
-    strip_connection(&mut head.headers);
+    // HTTP/2 has no upgrades.
+    let upgrades = version == Version::HTTP_11 && strip_but_upgrade(&mut head.headers);
+    if !upgrades {
+        strip_connection(&mut head.headers);
+    }
     Ok(Received {
         expects_continue: head.headers.remove(EXPECT).is_some(),
+        upgrades,
     })
 }
 
-/// A request head as plugins left it becomes one for an upstream. Its body follows unless `ends`.
-pub(crate) fn send_request(head: &mut request::Parts, ends: bool) {
+/// A request head as plugins left it becomes one for an upstream, up to what its version of HTTP needs. It may ask for another protocol
+/// if the client's did. Returns whether it does.
+pub(crate) fn send_request(head: &mut request::Parts, may_upgrade: bool) -> bool {
     if head.uri.authority().is_some() {
         head.uri = origin_form(&head.uri);
     }
+    let mut upgrades = false;
     if has_hop_headers(&head.headers) {
-        strip_connection(&mut head.headers);
+        upgrades = may_upgrade && strip_but_upgrade(&mut head.headers);
+        if !upgrades {
+            strip_connection(&mut head.headers);
+        }
         head.headers.remove(EXPECT);
         head.headers.remove(TRANSFER_ENCODING);
     }
     head.version = Version::HTTP_11;
-    // Upgrades and the like that the client's connection left here are not for this one.
+    // What the client's connection left here is not for this one.
     head.extensions.clear();
+    upgrades
+}
+
+/// Makes a request head one of HTTP/1.1. Its body follows unless `ends`.
+pub(crate) fn frame_http1(head: &mut request::Parts, ends: bool) {
+    head.version = Version::HTTP_11;
+    if let Some(authority) = head.uri.authority() {
+        // It was one of HTTP/2 before.
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            head.headers.insert(HOST, host);
+        }
+        head.uri = origin_form(&head.uri);
+    }
     if !ends && !head.headers.contains_key(CONTENT_LENGTH) {
         // Said outright, for the client would send a GET without its body.
         head.headers
             .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+/// Makes a request head one of HTTP/2, on a connection of TLS or not: scheme and host are in the target, and nothing tells of framing.
+pub(crate) fn frame_http2(head: &mut request::Parts, is_tls: bool) {
+    head.version = Version::HTTP_2;
+    for name in [TRANSFER_ENCODING, CONNECTION, UPGRADE] {
+        head.headers.remove(name);
+    }
+    let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
+    // A host that is none was refused when the request came, or when a plugin changed it.
+    if let Ok(uri) = absolute_form(&head.uri, &head.headers, scheme) {
+        head.uri = uri;
+        head.headers.remove(HOST);
     }
 }
 
@@ -105,15 +140,24 @@ pub(crate) fn receive_response(head: &mut response::Parts) {
     single_length(&mut head.headers);
     if has_hop_headers(&head.headers) {
         strip_framing(&mut head.headers);
-        strip_connection(&mut head.headers);
+        if !switches(head) || !strip_but_upgrade(&mut head.headers) {
+            strip_connection(&mut head.headers);
+        }
     }
     head.version = Version::HTTP_11;
+}
+
+/// Whether a response begins another protocol.
+pub(crate) fn switches(head: &response::Parts) -> bool {
+    head.status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// A response head as plugins left it becomes one for the client, who asked with `method`. Its body follows unless `ends`.
 pub(crate) fn send_response(head: &mut response::Parts, method: &Method, ends: bool) {
     if has_hop_headers(&head.headers) {
-        strip_connection(&mut head.headers);
+        if !switches(head) || !strip_but_upgrade(&mut head.headers) {
+            strip_connection(&mut head.headers);
+        }
         head.headers.remove(TRANSFER_ENCODING);
     }
     head.version = Version::HTTP_11;
@@ -128,6 +172,47 @@ pub(crate) fn send_response(head: &mut response::Parts, method: &Method, ends: b
             head.headers.remove(CONTENT_LENGTH);
         }
     }
+}
+
+/// Leaves the host in one place, the host header, and only the path in the target.
+fn receive_host(head: &mut request::Parts) -> Result<(), Refusal> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let (host, another) = (hosts.next(), hosts.next());
+    if another.is_some() {
+        return Err(Refusal::Host);
+    }
+    match head.uri.authority() {
+        Some(authority) => {
+            let named = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host)?;
+            // Over HTTP/1.1 the target overrides the header (RFC 9112, section 3.2.2), over HTTP/2 they may not differ (RFC 9113, section
+            // 8.3.1).
+            if head.version == Version::HTTP_2 && host.is_some_and(|host| !same_host(host, &named)) {
+                return Err(Refusal::Host);
+            }
+            head.headers.insert(HOST, named);
+            head.uri = origin_form(&head.uri);
+        }
+        // HTTP/1.0 has none.
+        None if host.is_none() && head.version >= Version::HTTP_11 => return Err(Refusal::Host),
+        None => {}
+    }
+    Ok(())
+}
+
+fn same_host(one: &HeaderValue, other: &HeaderValue) -> bool {
+    one.as_bytes().eq_ignore_ascii_case(other.as_bytes())
+}
+
+fn absolute_form(uri: &Uri, headers: &HeaderMap, scheme: Scheme) -> Result<Uri, Refusal> {
+    // HTTP/1.0 need not tell.
+    let Some(host) = headers.get(HOST) else {
+        return Ok(uri.clone());
+    };
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(scheme);
+    parts.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| Refusal::Host)?);
+    parts.path_and_query = uri.path_and_query().cloned();
+    Uri::from_parts(parts).map_err(|_| Refusal::Host)
 }
 
 fn origin_form(uri: &Uri) -> Uri {
@@ -171,6 +256,21 @@ fn single_length(headers: &mut HeaderMap) {
     {
         headers.insert(CONTENT_LENGTH, length);
     }
+}
+
+/// Takes off what concerns one connection only, but leaves that it is to be upgraded, and to what, if it says so. Returns whether it
+/// does.
+fn strip_but_upgrade(headers: &mut HeaderMap) -> bool {
+    if !listed(headers, &CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade")) {
+        return false;
+    }
+    let Some(protocol) = headers.get(UPGRADE).cloned() else {
+        return false;
+    };
+    strip_connection(headers);
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+    true
 }
 
 /// Takes off what concerns one connection only, and what `connection` names.
@@ -282,7 +382,7 @@ mod tests {
         ];
         for (headers, expected) in table {
             let mut head = head("GET", "/", headers);
-            receive_request(&mut head).unwrap();
+            receive_request(&mut head, false).unwrap();
             assert_eq!(names(&head.headers), *expected, "{headers:?}");
         }
     }
@@ -300,7 +400,7 @@ mod tests {
         ];
         for (method, uri, headers, expected) in table {
             let mut head = head(method, uri, headers);
-            let result = receive_request(&mut head).map(|_| {
+            let result = receive_request(&mut head, false).map(|_| {
                 (
                     head.uri.to_string(),
                     head.headers[HOST].to_str().unwrap().to_owned(),
@@ -315,6 +415,30 @@ mod tests {
     }
 
     #[test]
+    fn targets_over_http_2_and_tls() {
+        // The host header beside `:authority`, whether by TLS, and the target that plugins see.
+        let table = [
+            ("https://h:1/a?b", None, true, Ok("https://h:1/a?b")),
+            ("https://h/a", Some("H"), true, Ok("https://h/a")),
+            ("https://h/a", Some("other"), true, Err(Refusal::Host)),
+            ("/a", Some("h"), true, Ok("https://h/a")),
+            ("/a", Some("h"), false, Ok("/a")),
+            ("/a", Some("a b"), true, Err(Refusal::Host)),
+            ("/a", None, false, Err(Refusal::Host)),
+            // The scheme is that of the connection, whatever the client says.
+            ("http://h/a", None, true, Ok("https://h/a")),
+            ("https://h/a", None, false, Ok("/a")),
+        ];
+        for (uri, host, is_tls, expected) in table {
+            let headers: Vec<(&str, &str)> = host.iter().map(|host| ("host", *host)).collect();
+            let mut head = head("GET", uri, &headers);
+            head.version = Version::HTTP_2;
+            let result = receive_request(&mut head, is_tls).map(|_| head.uri.to_string());
+            assert_eq!(result, expected.map(str::to_owned), "{uri} {host:?} {is_tls}");
+        }
+    }
+
+    #[test]
     fn bodies_are_announced() {
         for (headers, ends, chunked) in [
             (&[("content-length", "5")][..], false, false),
@@ -322,12 +446,79 @@ mod tests {
             (&[], true, false),
         ] {
             let mut head = head("GET", "/", headers);
-            send_request(&mut head, ends);
+            send_request(&mut head, false);
+            frame_http1(&mut head, ends);
             assert_eq!(
                 head.headers.contains_key(TRANSFER_ENCODING),
                 chunked,
                 "{headers:?} {ends}"
             );
+        }
+    }
+
+    #[test]
+    fn upgrades() {
+        let asks = &[
+            ("host", "h"),
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+        ][..];
+        // Headers, whether the client may upgrade, and whether that goes on.
+        let table = [
+            (asks, Version::HTTP_11, true),
+            (asks, Version::HTTP_10, false),
+            (asks, Version::HTTP_2, false),
+            (
+                &[("host", "h"), ("upgrade", "websocket")],
+                Version::HTTP_11,
+                false,
+            ),
+            (
+                &[("host", "h"), ("connection", "upgrade")],
+                Version::HTTP_11,
+                false,
+            ),
+        ];
+        for (headers, version, expected) in table {
+            let mut head = head("GET", "/", headers);
+            head.version = version;
+            let upgrades = receive_request(&mut head, false).unwrap().upgrades;
+            assert_eq!(upgrades, expected, "{headers:?} {version:?}");
+            let kept = ["connection: upgrade", "host: h", "upgrade: websocket"];
+            for may_upgrade in [true, false] {
+                let mut head = head.clone();
+                assert_eq!(send_request(&mut head, may_upgrade), expected && may_upgrade);
+                let mut names = names(&head.headers);
+                names.sort();
+                let expected = if expected && may_upgrade {
+                    &kept[..]
+                } else {
+                    &["host: h"]
+                };
+                assert_eq!(names, expected, "{headers:?} {version:?} {may_upgrade}");
+            }
+        }
+    }
+
+    #[test]
+    fn framed_for_both_versions() {
+        let mut head = head("GET", "/a?b", &[("host", "h:1"), ("x", "1")]);
+        for _ in 0..2 {
+            frame_http1(&mut head, false);
+            assert_eq!(head.uri, "/a?b");
+            let chunked = ["host: h:1", "transfer-encoding: chunked", "x: 1"];
+            let mut sorted = names(&head.headers);
+            sorted.sort();
+            assert_eq!(sorted, chunked);
+            for (is_tls, target) in [(false, "http://h:1/a?b"), (true, "https://h:1/a?b")] {
+                frame_http2(&mut head, is_tls);
+                assert_eq!(
+                    (head.uri.to_string().as_str(), head.version),
+                    (target, Version::HTTP_2)
+                );
+                assert_eq!(names(&head.headers), ["x: 1"]);
+                frame_http1(&mut head, false);
+            }
         }
     }
 

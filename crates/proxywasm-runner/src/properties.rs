@@ -1,31 +1,46 @@
 //! What plugins can ask about a connection: the properties that only the proxy knows.
 
+use crate::tls::TlsSession;
+use crate::transport::Address;
+use crate::upstream::{ProxyVersion, proxy_header};
 use proxywasm_host::{PropertyPath, PropertySource, PropertyValue};
-use std::net::SocketAddr;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 /// A connection of a client.
 #[derive(Debug)]
 pub(crate) struct ConnectionProperties {
     id: u64,
-    source: SocketAddr,
-    destination: SocketAddr,
-    /// That of the stream at hand: HTTP/1.1 has one at a time.
-    upstream: Mutex<Option<SocketAddr>>,
-    /// The name of the stream's route.
-    route: Mutex<Option<Arc<str>>>,
+    source: Address,
+    destination: Address,
+    tls: Option<TlsSession>,
+}
+
+/// Where a stream goes, once it is known.
+#[derive(Debug, Default)]
+pub(crate) struct UpstreamProperties(Mutex<Way>);
+
+#[derive(Debug, Default)]
+struct Way {
+    /// The name of its route.
+    route: Option<Arc<str>>,
+    address: Option<Address>,
 }
 
 /// A connection as plugins see it that take it for bytes.
 #[derive(Debug)]
-pub(crate) struct BytestreamProperties(pub(crate) Arc<ConnectionProperties>);
+pub(crate) struct BytestreamProperties {
+    pub(crate) connection: Arc<ConnectionProperties>,
+    pub(crate) upstream: Arc<UpstreamProperties>,
+}
 
 /// A request on a connection.
 #[derive(Debug)]
 pub(crate) struct StreamProperties {
     connection: Arc<ConnectionProperties>,
+    upstream: Arc<UpstreamProperties>,
     protocol: &'static str,
     received: SystemTime,
 }
@@ -34,64 +49,91 @@ pub(crate) struct StreamProperties {
 
 impl ConnectionProperties {
     /// A connection from `source`, accepted at `destination`, under an id that no other of this process has.
-    pub(crate) fn new(source: SocketAddr, destination: SocketAddr) -> Self {
+    pub(crate) fn new(source: Address, destination: Address) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self {
             id,
             source,
             destination,
-            upstream: Mutex::new(None),
-            route: Mutex::new(None),
+            tls: None,
         }
     }
 
-    /// The address of the client.
-    pub(crate) fn source(&self) -> SocketAddr {
-        self.source
+    /// Where the client is.
+    pub(crate) fn source(&self) -> &Address {
+        &self.source
     }
 
-    /// The route was chosen.
-    pub(crate) fn set_route(&self, name: Option<Arc<str>>) {
-        *self.route.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    /// It is one of TLS.
+    pub(crate) fn set_tls(&mut self, session: TlsSession) {
+        self.tls = Some(session);
     }
 
-    fn route(&self) -> Option<Arc<str>> {
-        self.route.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What tells an upstream of it by the PROXY protocol.
+    pub(crate) fn proxy_header(&self, version: ProxyVersion) -> io::Result<Vec<u8>> {
+        proxy_header(version, &self.source, &self.destination)
     }
 
-    /// The upstream was chosen.
-    pub(crate) fn set_upstream(&self, address: Option<SocketAddr>) {
-        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = address;
-    }
-
-    fn upstream(&self) -> Option<SocketAddr> {
-        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether it is one of TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
     }
 }
 
 impl PropertySource for ConnectionProperties {
     fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue> {
-        let address = |address: SocketAddr| Some(address.to_string().into());
-        let port = |address: SocketAddr| Some(PropertyValue::Int(i64::from(address.port())));
         match path.as_bytes() {
-            b"source\0address" => address(self.source),
-            b"source\0port" => port(self.source),
-            b"destination\0address" => address(self.destination),
-            b"destination\0port" => port(self.destination),
-            b"upstream\0address" => address(self.upstream()?),
-            b"upstream\0port" => port(self.upstream()?),
-            b"route_name" | b"xds\0route_name" => Some((&*self.route()?).into()),
+            b"source\0address" => Some(self.source.to_string().into()),
+            b"source\0port" => port(&self.source),
+            b"destination\0address" => Some(self.destination.to_string().into()),
+            b"destination\0port" => port(&self.destination),
             b"connection_id" | b"connection\0id" => Some(PropertyValue::Uint(self.id)),
-            b"connection\0mtls" => Some(PropertyValue::Bool(false)),
-            _ => None,
+            path => {
+                let name = path.strip_prefix(b"connection\0")?;
+                match &self.tls {
+                    Some(session) => session.property(name),
+                    None => (name == b"mtls").then_some(PropertyValue::Bool(false)),
+                }
+            }
         }
     }
 }
 
+// === impl UpstreamProperties ===
+
+impl UpstreamProperties {
+    /// The route was chosen.
+    pub(crate) fn set_route(&self, name: Option<Arc<str>>) {
+        self.way().route = name;
+    }
+
+    /// The upstream was chosen.
+    pub(crate) fn set(&self, address: Address) {
+        self.way().address = Some(address);
+    }
+
+    fn property(&self, path: &[u8]) -> Option<PropertyValue> {
+        let way = self.way();
+        match path {
+            b"route_name" | b"xds\0route_name" => Some((&**way.route.as_ref()?).into()),
+            b"upstream\0address" => Some(way.address.as_ref()?.to_string().into()),
+            b"upstream\0port" => port(way.address.as_ref()?),
+            _ => None,
+        }
+    }
+
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl BytestreamProperties ===
+
 impl PropertySource for BytestreamProperties {
     fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue> {
-        self.0.property(path)
+        let upstream = self.upstream.property(path.as_bytes());
+        upstream.or_else(|| self.connection.property(path))
     }
 }
 
@@ -99,15 +141,19 @@ impl PropertySource for BytestreamProperties {
 
 impl StreamProperties {
     /// A stream whose head came just now.
-    pub(crate) fn new(connection: Arc<ConnectionProperties>, version: http::Version) -> Self {
-        connection.set_upstream(None);
-        let protocol = if version == http::Version::HTTP_10 {
-            "HTTP/1.0"
-        } else {
-            "HTTP/1.1"
+    pub(crate) fn new(
+        connection: Arc<ConnectionProperties>,
+        upstream: Arc<UpstreamProperties>,
+        version: http::Version,
+    ) -> Self {
+        let protocol = match version {
+            http::Version::HTTP_10 => "HTTP/1.0",
+            http::Version::HTTP_2 => "HTTP/2",
+            _ => "HTTP/1.1",
         };
         Self {
             connection,
+            upstream,
             protocol,
             received: SystemTime::now(),
         }
@@ -119,21 +165,35 @@ impl PropertySource for StreamProperties {
         match path.as_bytes() {
             b"request\0protocol" => Some(self.protocol.into()),
             b"request\0time" => Some(PropertyValue::Timestamp(self.received)),
-            _ => self.connection.property(path),
+            path_bytes => {
+                let upstream = self.upstream.property(path_bytes);
+                upstream.or_else(|| self.connection.property(path))
+            }
         }
     }
+}
+
+fn port(address: &Address) -> Option<PropertyValue> {
+    let port = address.ip()?.port();
+    Some(PropertyValue::Int(i64::from(port)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     #[test]
     fn answers() {
         let source: SocketAddr = "192.0.2.1:1000".parse().unwrap();
         let destination: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
-        let connection = Arc::new(ConnectionProperties::new(source, destination));
-        let properties = StreamProperties::new(Arc::clone(&connection), http::Version::HTTP_10);
+        let connection = Arc::new(ConnectionProperties::new(source.into(), destination.into()));
+        let upstream = Arc::new(UpstreamProperties::default());
+        let properties = StreamProperties::new(
+            Arc::clone(&connection),
+            Arc::clone(&upstream),
+            http::Version::HTTP_10,
+        );
         let get = |path: &str| properties.property(PropertyPath::new(path.as_bytes()));
         let table = [
             ("source\0address", Some("192.0.2.1:1000".into())),
@@ -151,9 +211,9 @@ mod tests {
         }
         assert!(matches!(get("request\0time"), Some(PropertyValue::Timestamp(_))));
         assert_eq!(get("connection_id"), get("connection\0id"));
-        connection.set_upstream(Some(destination));
+        upstream.set(destination.into());
         assert_eq!(get("upstream\0port"), Some(PropertyValue::Int(80)));
-        let bytes = BytestreamProperties(connection);
+        let bytes = BytestreamProperties { connection, upstream };
         let get = |path: &str| bytes.property(PropertyPath::new(path.as_bytes()));
         assert_eq!(get("upstream\0address"), Some("[2001:db8::1]:80".into()));
         assert_eq!(get("request\0time"), None, "bytes are no request");

@@ -4,18 +4,20 @@ use crate::admin::{self, Metrics, Overrides};
 use crate::cluster::{self, Shared, UpstreamSettings};
 use crate::driver::{Destination, HttpListener, Routed};
 use crate::forwarding::RequestIds;
-use crate::listen::{self, ListenError, Sockets};
+use crate::listen::{self, ListenError, SocketFile, Sockets};
 use crate::log::{LogOptions, RateLimited};
 use crate::remote::Remote;
-use crate::server::{self, Connections, Service};
+use crate::server::{self, Application, Connections, Service};
 use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, Settings};
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::tcp::TcpRoute;
+use crate::tls::{Watch, WatchTrigger};
+use crate::transport::{Address, BoundListener, BoundSocket};
 use crate::upstream::{Upstream, UpstreamTarget};
 use crate::worker::Worker;
 use proxywasm_host::{Engine, Plugin, Services};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,11 +35,13 @@ const PLUGIN_GRACE: Duration = Duration::from_secs(2);
 
 /// A running proxy: threads that accept and serve. Stops when dropped.
 pub struct Runner {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
+    files: Vec<SocketFile>,
     admin: Option<SocketAddr>,
     trigger: Trigger,
     threads: Vec<JoinHandle<()>>,
     remotes: Vec<Arc<dyn Remote>>,
+    certificates: Option<WatchTrigger>,
     /// Keeps the time of running plugins; they outlive no runner.
     _engine: Engine,
 }
@@ -56,8 +60,8 @@ pub enum StartError {
 /// A connection on its way to a worker.
 struct Handover {
     listener: usize,
-    stream: TcpStream,
-    peer: SocketAddr,
+    socket: BoundSocket,
+    peer: Address,
 }
 
 /// A worker as acceptors see it.
@@ -70,8 +74,10 @@ struct Target {
 /// What a worker's thread begins with.
 struct WorkerStart {
     listeners: Vec<ListenerSettings>,
+    /// How many connections each listener has in all workers.
+    connections: Vec<Arc<AtomicUsize>>,
     /// Sockets of its own, and which listener each is for.
-    sockets: Vec<(usize, TcpListener)>,
+    sockets: Vec<(usize, BoundListener)>,
     handovers: mpsc::UnboundedReceiver<Handover>,
     load: Arc<AtomicUsize>,
     overrides: watch::Receiver<Overrides>,
@@ -94,23 +100,25 @@ impl Runner {
         let admin = settings.admin.map(listen::bind_admin).transpose()?;
         let (trigger, shutdown) = shutdown::channel();
         let (overrides, overridden) = watch::channel(Overrides::default());
-        let addresses = bound.iter().map(|sockets| sockets.address).collect();
+        let connections: Vec<_> = bound.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();
         let mut runner = Self {
-            addresses,
+            addresses: bound.iter().map(|sockets| sockets.address.clone()).collect(),
+            files: bound.iter().filter_map(Sockets::file).collect(),
             admin: admin.as_ref().map(|(address, _)| *address),
             trigger,
             threads: Vec::new(),
-            remotes: settings.remotes,
-            _engine: settings.engine,
+            remotes: settings.remotes.clone(),
+            certificates: None,
+            _engine: settings.engine.clone(),
         };
 
         let upstreams = runner.watch_upstreams(&settings.upstreams, &shutdown)?;
 
-        let mut own: Vec<Vec<(usize, TcpListener)>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut own: Vec<Vec<(usize, BoundListener)>> = (0..workers).map(|_| Vec::new()).collect();
         let mut accepted = Vec::new();
         for (index, (sockets, listener)) in bound.into_iter().zip(&settings.listeners).enumerate() {
             let sockets = sockets.sockets.into_iter().map(|socket| (index, socket));
-            match listener.accept {
+            match listener.accept() {
                 AcceptMode::PerWorker => own
                     .iter_mut()
                     .zip(sockets)
@@ -120,14 +128,15 @@ impl Runner {
         }
         let mut targets = Vec::new();
         for (number, sockets) in own.into_iter().enumerate() {
-            let (connections, handovers) = mpsc::unbounded_channel();
+            let (given, handovers) = mpsc::unbounded_channel();
             let load = Arc::new(AtomicUsize::new(0));
             targets.push(Target {
-                connections,
+                connections: given,
                 load: Arc::clone(&load),
             });
             let start = WorkerStart {
                 listeners: settings.listeners.clone(),
+                connections: connections.clone(),
                 sockets,
                 handovers,
                 load,
@@ -161,6 +170,12 @@ impl Runner {
                 Ok(move || runtime.block_on(hand_over(listener, socket, targets, shutdown)))
             })?;
         }
+        let certificates = settings.certificates();
+        if !certificates.is_empty() {
+            let (trigger, watch) = Watch::new(certificates);
+            runner.certificates = Some(trigger);
+            runner.spawn("certificates".to_owned(), move || Ok(move || watch.run()))?;
+        }
         if let Some((_, socket)) = admin {
             let shutdown = shutdown.clone();
             let metrics = Metrics {
@@ -178,13 +193,20 @@ impl Runner {
     }
 
     /// The addresses it listens on, in the order of the listeners, with the ports that were chosen.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
 
     /// The admin address, if there is one, with the port that was chosen.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Has the files of certificates and keys read again, in the background. They also are when they change.
+    pub fn reload_certificates(&self) {
+        if let Some(certificates) = &self.certificates {
+            certificates.reload();
+        }
     }
 
     /// Stops: no new connections, requests that are under way get [`SHUTDOWN_GRACE`] to end, then plugins end. Returns when all is
@@ -195,11 +217,15 @@ impl Runner {
 
     fn stop(&mut self) {
         self.trigger.request();
+        if let Some(certificates) = self.certificates.take() {
+            certificates.stop();
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a worker panicked");
             }
         }
+        self.files.clear();
         // The workers had the last of what used them.
         self.remotes.drain(..).for_each(|remote| remote.flush());
     }
@@ -285,6 +311,7 @@ fn background_of(worker: usize, background: &[BackgroundSettings]) -> Vec<Plugin
 fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
     let WorkerStart {
         listeners,
+        connections,
         sockets,
         mut handovers,
         load,
@@ -293,18 +320,19 @@ fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
     } = start;
     runtime.block_on(async {
         worker.spawn_tasks(overrides);
-        let services: Vec<Service> = listeners
+        let services: Vec<Rc<Service>> = listeners
             .into_iter()
-            .map(|listener| service(worker, listener))
+            .zip(connections)
+            .map(|(listener, connections)| Rc::new(service(worker, listener, connections)))
             .collect();
         let connections = Connections::new(load, shutdown.clone());
         for (listener, socket) in sockets {
             let Some(service) = services.get(listener) else {
                 continue;
             };
-            match tokio::net::TcpListener::from_std(socket) {
+            match socket.into_listener() {
                 Ok(socket) => {
-                    tokio::task::spawn_local(Rc::clone(&connections).accept(socket, service.clone()));
+                    tokio::task::spawn_local(Rc::clone(&connections).accept(socket, Rc::clone(service)));
                 }
                 Err(error) => tracing::error!(%error, "a socket cannot be used"),
             }
@@ -319,8 +347,8 @@ fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
                 let Some(service) = services.get(handover.listener) else {
                     continue;
                 };
-                match tokio::net::TcpStream::from_std(handover.stream) {
-                    Ok(stream) => connections.serve(stream, handover.peer, service),
+                match handover.socket.into_socket() {
+                    Ok(socket) => connections.serve(socket, handover.peer, service),
                     Err(error) => tracing::warn!(%error, "an accepted connection cannot be used"),
                 }
             }
@@ -342,7 +370,19 @@ fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
 }
 
 /// What a worker does with the connections of a listener.
-fn service(worker: &Rc<Worker>, listener: ListenerSettings) -> Service {
+fn service(worker: &Rc<Worker>, listener: ListenerSettings, connections: Arc<AtomicUsize>) -> Service {
+    Service {
+        proxy_protocol: listener.proxy_protocol,
+        tls: listener.tls.clone(),
+        http: listener.limits.clone(),
+        max_connections: listener.max_connections.get(),
+        connections,
+        application: application(worker, listener),
+    }
+}
+
+/// What it does with what comes on them.
+fn application(worker: &Rc<Worker>, listener: ListenerSettings) -> Application {
     let destination = match (listener.routes, listener.upstream) {
         (Some(table), _) => {
             let routed = Routed::new(table, listener.http.paths, worker.clusters());
@@ -351,14 +391,14 @@ fn service(worker: &Rc<Worker>, listener: ListenerSettings) -> Service {
         (None, UpstreamTarget::Echo) => Destination::One(Upstream::new(None)),
         (None, UpstreamTarget::Http(target)) => Destination::One(Upstream::new(Some(&target))),
         (None, UpstreamTarget::Tcp(target)) => {
-            return Service::Tcp(Rc::new(TcpRoute {
+            return Application::Tcp(Rc::new(TcpRoute {
                 worker: Rc::clone(worker),
                 chain: listener.chain,
                 target,
             }));
         }
     };
-    Service::Http(Rc::new(HttpListener {
+    Application::Http(Rc::new(HttpListener {
         worker: Rc::clone(worker),
         chain: listener.chain,
         destination,
@@ -368,18 +408,18 @@ fn service(worker: &Rc<Worker>, listener: ListenerSettings) -> Service {
 }
 
 /// The life of an acceptor.
-async fn hand_over(listener: usize, socket: TcpListener, targets: Vec<Target>, mut shutdown: Shutdown) {
-    let socket = match tokio::net::TcpListener::from_std(socket) {
-        Ok(socket) => socket,
+async fn hand_over(listener: usize, socket: BoundListener, targets: Vec<Target>, mut shutdown: Shutdown) {
+    let acceptor = match socket.into_listener() {
+        Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!(%error, "a socket cannot be used"),
     };
     let mut stopped = std::pin::pin!(shutdown.requested());
     loop {
         let accepted = tokio::select! {
-            accepted = socket.accept() => accepted,
+            accepted = acceptor.accept() => accepted,
             () = &mut stopped => return,
         };
-        let (stream, peer) = match accepted {
+        let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 server::rest_after(&error).await;
@@ -392,13 +432,13 @@ async fn hand_over(listener: usize, socket: TcpListener, targets: Vec<Target>, m
         else {
             return;
         };
-        match stream.into_std() {
-            Ok(stream) => {
+        match socket.into_bound() {
+            Ok(socket) => {
                 target.load.fetch_add(1, Ordering::Relaxed);
                 // A worker that is gone is one that stopped; so does this.
                 let _ = target.connections.send(Handover {
                     listener,
-                    stream,
+                    socket,
                     peer,
                 });
             }

@@ -4,6 +4,9 @@ use crate::cluster::UpstreamSettings;
 use crate::forwarding::ForwardingHeaders;
 use crate::remote::Remote;
 use crate::routing::{PathRules, RouteTable};
+use crate::server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
+use crate::tls::{Reload, ServerTls};
+use crate::transport::Address;
 use crate::upstream::{TargetError, UpstreamTarget};
 use proxywasm_host::{Engine, FilterChain, Plugin, Services, Upstreams};
 use std::collections::BTreeSet;
@@ -37,7 +40,7 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct ListenerSettings {
     /// The address; port 0 takes any that is free.
-    pub address: SocketAddr,
+    pub address: Address,
     /// How connections come to workers.
     pub accept: AcceptMode,
     /// The plugins that requests, or connections, pass.
@@ -48,6 +51,15 @@ pub struct ListenerSettings {
     pub routes: Option<RouteTable>,
     /// What becomes of requests before plugins see them.
     pub http: HttpSettings,
+    /// Whether a proxy before this one says by the PROXY protocol, version 1 or 2, whose connections they are. Those without its header are
+    /// closed.
+    pub proxy_protocol: bool,
+    /// The TLS that clients speak, if they do.
+    pub tls: Option<ServerTls>,
+    /// How it speaks HTTP: what clients may take, and how long.
+    pub limits: HttpOptions,
+    /// The connections that it has at once in all workers; more are closed at once.
+    pub max_connections: NonZeroUsize,
 }
 
 /// What becomes of requests before plugins see them.
@@ -97,18 +109,43 @@ pub enum RunMode {
     PerProcess,
 }
 
+// === impl Settings ===
+
+impl Settings {
+    /// What has to be read again when certificates change.
+    pub(crate) fn certificates(&self) -> Vec<Arc<dyn Reload>> {
+        let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.clone());
+        let endpoints = self
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.upstream.endpoint());
+        let named = self.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
+        let endpoints = endpoints.chain(named.map(|endpoint| &endpoint.target.endpoint));
+        let of_upstreams = endpoints.filter_map(|endpoint| endpoint.tls.clone());
+        let of_listeners = of_listeners.map(|tls| Arc::new(tls) as Arc<dyn Reload>);
+        of_listeners
+            .chain(of_upstreams.map(|tls| Arc::new(tls) as Arc<dyn Reload>))
+            .filter(|tls| !tls.files().is_empty())
+            .collect()
+    }
+}
+
 // === impl ListenerSettings ===
 
 impl ListenerSettings {
-    /// A listener with a chain, before the built-in echo.
-    pub fn new(address: SocketAddr, accept: AcceptMode, plugins: Vec<Plugin>) -> Self {
+    /// A listener with a chain, before the built-in echo, without TLS.
+    pub fn new(address: impl Into<Address>, accept: AcceptMode, plugins: Vec<Plugin>) -> Self {
         Self {
-            address,
+            address: address.into(),
             accept,
             chain: FilterChain::new(plugins),
             upstream: UpstreamTarget::Echo,
             routes: None,
             http: HttpSettings::default(),
+            proxy_protocol: false,
+            tls: None,
+            limits: HttpOptions::default(),
+            max_connections: DEFAULT_MAX_CONNECTIONS,
         }
     }
 
@@ -125,9 +162,19 @@ impl ListenerSettings {
 
     /// What it speaks, as the scheme of a URL.
     pub(crate) fn protocol(&self) -> &'static str {
-        match self.upstream {
-            UpstreamTarget::Echo | UpstreamTarget::Http(_) => "http",
-            UpstreamTarget::Tcp(_) => "tcp",
+        match (&self.upstream, &self.tls) {
+            (UpstreamTarget::Echo | UpstreamTarget::Http(_), None) => "http",
+            (UpstreamTarget::Echo | UpstreamTarget::Http(_), Some(_)) => "https",
+            (UpstreamTarget::Tcp(_), None) => "tcp",
+            (UpstreamTarget::Tcp(_), Some(_)) => "tls",
+        }
+    }
+
+    /// How connections come to workers. Workers cannot share a UNIX socket as they do a port.
+    pub(crate) fn accept(&self) -> AcceptMode {
+        match self.address {
+            Address::Ip(_) => self.accept,
+            Address::Unix(_) => AcceptMode::OneAcceptor,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Stopping: how it is asked for, and how the word gets around.
 
 use std::io;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Asks everyone who has a [`Shutdown`] to stop, at the latest when it is dropped.
@@ -34,6 +34,14 @@ impl Shutdown {
         // An error means that the trigger is gone, which says the same.
         let _ = self.0.wait_for(|requested| *requested).await;
     }
+}
+
+/// From now on SIGHUP does not end the process; [`Signal::recv`] tells of each. To be called within a runtime.
+///
+/// # Errors
+/// The handler cannot be installed.
+pub(crate) fn hang_ups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 /// From now on SIGINT (Ctrl-C) and SIGTERM no longer end the process; the future completes when one comes, and returns its name. To be

@@ -11,7 +11,9 @@
     reason = "a test whose set-up fails has to fail, and says why"
 )]
 
+mod authority;
 mod client;
+mod curl;
 mod grpc;
 mod log;
 mod nginx;
@@ -19,7 +21,9 @@ mod origin;
 mod proxy;
 mod wire;
 
+pub use authority::{Authority, client_tls, server_settings, server_tls};
 pub use client::Client;
+pub use curl::Curl;
 pub use grpc::{GrpcCall, GrpcServer};
 pub use log::{Captured, capture_log};
 pub use nginx::Nginx;

@@ -5,13 +5,14 @@ use proxywasm_host::{
     Engine, EngineSettings, LogLevel, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
 };
 use proxywasm_runner::config::ConfigFile;
+use proxywasm_runner::tls::{ClientTls, ServerTls};
 use proxywasm_runner::{
-    AcceptMode, BackgroundSettings, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Forwarded,
-    ForwardingHeaders, HttpSettings, HttpTarget, ListenerSettings, LogOptions, RunMode, Runner, Settings,
-    TcpTarget, UpstreamSettings, UpstreamTarget,
+    AcceptMode, Address, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Endpoint,
+    Forwarded, ForwardingHeaders, HttpOptions, HttpProtocol, HttpSettings, HttpTarget, ListenerSettings,
+    LogOptions, RunMode, Runner, Settings, TcpTarget, UpstreamSettings, UpstreamTarget,
 };
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -36,6 +37,11 @@ pub struct ProxyBuilder {
     upstreams: Vec<UpstreamSettings>,
     log: LogOptions,
     http: HttpSettings,
+    address: Address,
+    proxy_protocol: bool,
+    tls: Option<ServerTls>,
+    limits: HttpOptions,
+    max_connections: NonZeroUsize,
 }
 
 /// A proxy with one worker and no plugins, before the built-in echo.
@@ -51,8 +57,16 @@ pub fn proxy() -> ProxyBuilder {
         upstreams: Vec::new(),
         log: LogOptions::default(),
         http: HttpSettings::default(),
+        address: Address::Ip(ANY),
+        proxy_protocol: false,
+        tls: None,
+        limits: HttpOptions::default(),
+        max_connections: DEFAULT_MAX_CONNECTIONS,
     }
 }
+
+/// A port that is free.
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A proxy as a configuration file has it. Files of plugins are relative to the folder of the sample plugins.
 ///
@@ -183,12 +197,73 @@ impl ProxyBuilder {
 
     /// Sends requests to a server, and waits so long for a connection.
     pub fn upstream_within(mut self, address: SocketAddr, connect_timeout: Duration) -> Self {
-        let host = address.ip().to_string();
         self.upstream = UpstreamTarget::Http(HttpTarget {
-            host,
-            port: address.port(),
-            connect_timeout,
+            endpoint: Endpoint {
+                connect_timeout,
+                ..Endpoint::new(address.into())
+            },
+            protocol: HttpProtocol::Auto,
         });
+        self
+    }
+
+    /// Sends requests to a server of HTTP/2, without TLS.
+    pub fn http2_upstream(mut self, address: SocketAddr) -> Self {
+        self.upstream = UpstreamTarget::Http(HttpTarget {
+            endpoint: Endpoint::new(address.into()),
+            protocol: HttpProtocol::Http2,
+        });
+        self
+    }
+
+    /// Sends requests to a server of TLS.
+    pub fn tls_upstream(mut self, address: SocketAddr, tls: ClientTls) -> Self {
+        self.upstream = UpstreamTarget::Http(HttpTarget {
+            endpoint: Endpoint {
+                tls: Some(tls),
+                ..Endpoint::new(address.into())
+            },
+            protocol: HttpProtocol::Auto,
+        });
+        self
+    }
+
+    /// Sends what comes to any upstream.
+    pub fn target(mut self, target: UpstreamTarget) -> Self {
+        self.upstream = target;
+        self
+    }
+
+    /// Listens somewhere else than on a port that is free.
+    pub fn listen(mut self, address: Address) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Has a proxy before it say whose connections they are.
+    pub fn proxy_protocol(mut self) -> Self {
+        self.proxy_protocol = true;
+        self
+    }
+
+    /// Has clients speak TLS.
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Speaks HTTP in another way than by default.
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.limits = options;
+        self
+    }
+
+    /// Has at most so many connections.
+    ///
+    /// # Panics
+    /// It is none.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.max_connections = NonZeroUsize::new(count).unwrap();
         self
     }
 
@@ -200,10 +275,9 @@ impl ProxyBuilder {
     /// The same, and closes connections that are idle for so long.
     pub fn tcp_upstream_within(mut self, address: SocketAddr, idle_timeout: Duration) -> Self {
         self.upstream = UpstreamTarget::Tcp(TcpTarget {
-            host: address.ip().to_string(),
-            port: address.port(),
-            connect_timeout: Duration::from_secs(5),
+            endpoint: Endpoint::new(address.into()),
             idle_timeout,
+            proxy_protocol: None,
         });
         self
     }
@@ -217,9 +291,8 @@ impl ProxyBuilder {
     /// Lets plugins call the server at an address, by name.
     pub fn upstream_of_calls(mut self, name: &str, address: SocketAddr) -> Self {
         let target = HttpTarget {
-            host: address.ip().to_string(),
-            port: address.port(),
-            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            endpoint: Endpoint::new(address.into()),
+            protocol: HttpProtocol::Auto,
         };
         self.upstreams.push(UpstreamSettings::new(name, target));
         self
@@ -242,11 +315,14 @@ impl ProxyBuilder {
     /// # Panics
     /// It does not start.
     pub fn start(self) -> Proxy {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = ListenerSettings {
             upstream: self.upstream,
             http: self.http,
-            ..ListenerSettings::new(any, self.accept, self.plugins)
+            proxy_protocol: self.proxy_protocol,
+            tls: self.tls,
+            limits: self.limits,
+            max_connections: self.max_connections,
+            ..ListenerSettings::new(self.address, self.accept, self.plugins)
         };
         let settings = Settings {
             workers: NonZeroUsize::new(self.workers).unwrap(),
@@ -256,7 +332,7 @@ impl ProxyBuilder {
             engine: engine().clone(),
             services: self.services,
             remotes: Vec::new(),
-            admin: self.admin.then_some(any),
+            admin: self.admin.then_some(ANY),
         };
         Proxy {
             runner: Runner::start(settings, &self.log).unwrap(),
@@ -272,14 +348,17 @@ impl Proxy {
         self.runner.admin_address()
     }
 
-    /// Where it listens.
+    /// Where it listens, if not on a UNIX socket.
+    ///
+    /// # Panics
+    /// It does.
     pub fn address(&self) -> SocketAddr {
-        self.runner.addresses()[0]
+        self.runner.addresses()[0].ip().unwrap()
     }
 
-    /// Where its listeners listen, in their order.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        self.runner.addresses()
+    /// Where its listeners listen, in their order, but for UNIX sockets.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.runner.addresses().iter().filter_map(Address::ip).collect()
     }
 
     /// A connection to it.

@@ -8,7 +8,7 @@ mod grpc;
 mod http;
 
 use crate::cluster::{Cluster, Endpoint};
-use crate::upstream::HttpTarget;
+use crate::upstream::{HttpTarget, UpstreamAddress};
 use crate::worker::Worker;
 use proxywasm_host::{CallEvent, CallRequest, CalloutId, Command, GrpcEvent, GrpcRequest, grpc_code};
 use std::cell::RefCell;
@@ -176,7 +176,8 @@ impl Destination {
 
     fn http_client(&self) -> Result<HttpClient, String> {
         self.made(&self.endpoint.http, |target| {
-            HttpClient::new(&target.origin(), target.connect_timeout).map_err(|error| error.to_string())
+            HttpClient::new(&target.origin(), target.endpoint.connect_timeout)
+                .map_err(|error| error.to_string())
         })
     }
 
@@ -187,7 +188,7 @@ impl Destination {
             let address = Address {
                 uri,
                 authority: self.authority(),
-                connect_timeout: target.connect_timeout,
+                connect_timeout: target.endpoint.connect_timeout,
             };
             GrpcClient::new(&address).map_err(|error| error.to_string())
         })
@@ -197,11 +198,7 @@ impl Destination {
     fn authority(&self) -> Option<String> {
         let settings = self.cluster.settings();
         let by_name = || match settings.endpoints.as_slice() {
-            [endpoint] => endpoint
-                .target
-                .origin()
-                .strip_prefix("http://")
-                .map(str::to_owned),
+            [endpoint] => Some(endpoint.target.authority()),
             _ => None,
         };
         settings.authority.clone().or_else(by_name)
@@ -221,6 +218,13 @@ impl Destination {
             .endpoint
             .target()
             .ok_or("the built-in echo cannot be called")?;
+        let endpoint = &target.endpoint;
+        if endpoint.tls.is_some() || matches!(endpoint.address, UpstreamAddress::Unix(_)) {
+            // The clients of calls speak no TLS, and know no UNIX sockets.
+            return Err(
+                "plugins cannot call this upstream: it is one of TLS, or of a UNIX socket".to_owned(),
+            );
+        }
         match make(target) {
             Ok(made) => Ok(client.insert(made).clone()),
             Err(error) => {

@@ -46,6 +46,11 @@ struct Gone;
 // === impl Replay ===
 
 impl Replay {
+    /// It goes where trailers need not be announced.
+    pub(crate) fn allow_all_trailers(&self) {
+        self.kept.borrow_mut().source.allow_all_trailers();
+    }
+
     /// Keeps so many bytes of a body that cannot be had twice by itself.
     pub(crate) fn wrap(body: RequestBody, bytes: usize) -> RequestBody {
         if body.again().is_some() {

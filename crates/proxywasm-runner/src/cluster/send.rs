@@ -3,7 +3,7 @@
 use super::admission::{Admitted, Retrying};
 use super::endpoint::{Busy, Endpoint};
 use super::{Cluster, Replay};
-use crate::properties::ConnectionProperties;
+use crate::properties::UpstreamProperties;
 use crate::upstream::{Failed, RequestBody, ResponseBody, UpstreamError, copy};
 use http::{Request, Response, StatusCode};
 use std::fmt;
@@ -33,12 +33,12 @@ const LONGEST_REST: Duration = Duration::from_millis(250);
 impl Cluster {
     /// Sends a request and waits for the head of a response. To drop the future is to cancel the request.
     ///
-    /// With `tell`, its properties learn where it went.
+    /// With `tell`, the properties of its stream learn where it went.
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
         source: Option<IpAddr>,
-        tell: Option<&ConnectionProperties>,
+        tell: Option<&UpstreamProperties>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         let settings = &self.shared.settings;
         let retries = &settings.retries;
@@ -110,7 +110,7 @@ async fn attempt(
     endpoint: &Endpoint,
     request: Request<RequestBody>,
     limit: Option<Duration>,
-    tell: Option<&ConnectionProperties>,
+    tell: Option<&UpstreamProperties>,
 ) -> Attempt {
     let sending = endpoint.upstream.send(request, tell);
     let sent = match limit {

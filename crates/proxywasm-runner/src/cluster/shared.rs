@@ -4,8 +4,8 @@ use super::admission::Admission;
 use super::endpoint::EndpointState;
 use super::settings::UpstreamSettings;
 use crate::routing::ECHO;
-use crate::upstream::HttpTarget;
-use std::net::IpAddr;
+use crate::upstream::{Endpoint, HttpProtocol, HttpTarget, UpstreamAddress};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,9 +43,8 @@ impl Shared {
             ..UpstreamSettings::new(
                 ECHO,
                 HttpTarget {
-                    host: String::new(),
-                    port: 0,
-                    connect_timeout: crate::upstream::DEFAULT_CONNECT_TIMEOUT,
+                    endpoint: Endpoint::new(UpstreamAddress::Unix(PathBuf::new())),
+                    protocol: HttpProtocol::Auto,
                 },
             )
         };
@@ -88,7 +87,7 @@ impl Shared {
 
 /// Whether it has to be resolved.
 pub(super) fn is_name(target: &HttpTarget) -> bool {
-    target.host.parse::<IpAddr>().is_err()
+    target.endpoint.to_resolve().is_some()
 }
 
 #[cfg(test)]

@@ -82,10 +82,10 @@ async fn resolve(shared: &Shared, known: &mut Vec<Vec<HttpTarget>>) {
 
 /// The addresses of an endpoint; `None` if its name cannot be resolved.
 async fn addresses(shared: &Shared, target: &HttpTarget) -> Option<Vec<HttpTarget>> {
-    if !is_name(target) {
+    let Some((host, port)) = target.endpoint.to_resolve() else {
         return Some(vec![target.clone()]);
-    }
-    match tokio::net::lookup_host((target.host.as_str(), target.port)).await {
+    };
+    match tokio::net::lookup_host((host, port)).await {
         Ok(addresses) => {
             let addresses: BTreeSet<_> = addresses.map(|address| address.ip()).collect();
             Some(addresses.into_iter().map(|address| target.at(address)).collect())
@@ -93,7 +93,7 @@ async fn addresses(shared: &Shared, target: &HttpTarget) -> Option<Vec<HttpTarge
         Err(error) => {
             tracing::warn!(
                 upstream = shared.settings.name,
-                host = target.host,
+                host,
                 %error,
                 "the name cannot be resolved"
             );
@@ -124,7 +124,7 @@ async fn is_well(state: &EndpointState, check: &HealthCheck) -> bool {
     let Some(target) = &state.target else { return true };
     let result = async {
         match &check.http {
-            None => connect(&target.host, target.port, check.timeout)
+            None => connect(&target.endpoint, &[], &[])
                 .await
                 .map(|_| ())
                 .map_err(|error| error.to_string()),
@@ -142,10 +142,7 @@ async fn is_well(state: &EndpointState, check: &HealthCheck) -> bool {
 }
 
 async fn ask(target: &HttpTarget, check: &HttpCheck) -> Result<(), String> {
-    let host = check
-        .host
-        .clone()
-        .unwrap_or_else(|| target.origin().trim_start_matches("http://").to_owned());
+    let host = check.host.clone().unwrap_or_else(|| target.authority());
     let request = Request::get(check.path.as_str())
         .header(HOST, host)
         .header(USER_AGENT, HeaderValue::from_static("proxywasm-health-check"))

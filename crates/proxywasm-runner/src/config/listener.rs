@@ -1,25 +1,33 @@
 //! Listeners in the configuration file.
 
 use super::http::{HeadersEntry, PathsEntry};
+use super::limits::HttpLimitsEntry;
 use super::routes::{self, Compiled, RouteEntry, VirtualHostEntry};
+use super::tls::{self, ClientTlsEntry, ServerTlsEntry};
 use super::units::Period;
+use super::url::{HttpProtocolEntry, ProxyVersionEntry};
 use crate::routing::{ECHO, RouteTable};
+use crate::server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
 use crate::settings::AcceptMode;
-use crate::upstream::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, HttpTarget, TcpTarget, UpstreamTarget};
+use crate::tls::ServerTls;
+use crate::transport::Address;
+use crate::upstream::{UpstreamTarget, UpstreamUrl};
 use proxywasm_host::FilterChain;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_saphyr::{Location, Spanned};
-use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
 
 /// One address to listen on.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenerEntry {
-    /// The address and port; port 0 takes any that is free.
+    /// The address and port, `IP:PORT`, where port 0 takes any that is free; or a UNIX socket, `unix:/PATH`, which is made and at the end
+    /// removed.
     #[schemars(with = "String")]
-    pub(super) address: Spanned<SocketAddr>,
+    pub(super) address: Spanned<AddressEntry>,
     /// What clients speak. Default: `http`.
     #[serde(default)]
     pub(super) protocol: ProtocolEntry,
@@ -31,10 +39,20 @@ pub(super) struct ListenerEntry {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) plugins: Vec<Spanned<String>>,
-    /// Where it goes: `http://HOST[:PORT]`, the name of one of `upstreams`, or `echo`, the default, which answers with what it got; with `protocol: tcp`,
-    /// `tcp://HOST:PORT`, which is required.
+    /// Where it goes: `http://HOST[:PORT]` or `https://HOST[:PORT]`, the name of one of `upstreams`, or `echo`, the default, which answers with what it got; with
+    /// `protocol: tcp`, `tcp://HOST:PORT` or `tls://HOST:PORT`, which is required. For a UNIX socket, `unix:/PATH` stands in the place of
+    /// host and port.
     #[schemars(with = "Option<String>")]
     upstream: Option<Spanned<UpstreamEntry>>,
+    /// How TLS is spoken to an upstream of `https` or `tls`. Default: with the authorities that the system trusts.
+    #[schemars(with = "Option<ClientTlsEntry>")]
+    upstream_tls: Option<Spanned<ClientTlsEntry>>,
+    /// The version of HTTP that the upstream gets: `auto`, `http1` or `http2`. Default: `auto`.
+    #[schemars(with = "Option<HttpProtocolEntry>")]
+    upstream_protocol: Option<Spanned<HttpProtocolEntry>>,
+    /// With `protocol: tcp`: has the upstream told who the client is, by the PROXY protocol, `v1` or `v2`. Default: it is not told.
+    #[schemars(with = "Option<ProxyVersionEntry>")]
+    upstream_proxy_protocol: Option<Spanned<ProxyVersionEntry>>,
     /// Where requests go instead, by what they are: the first route that fits is taken. A request that none fits is answered with 404.
     #[serde(default)]
     #[schemars(with = "Vec<RouteEntry>")]
@@ -54,13 +72,29 @@ pub(super) struct ListenerEntry {
     /// With `protocol: tcp`: when nothing comes from either side for so long, both connections are closed. Default: `1h`.
     #[schemars(with = "Option<Period>")]
     idle_timeout: Option<Spanned<Period>>,
+    /// Whether a proxy before this one says by the PROXY protocol, version 1 or 2, whose connections they are; those without its header are
+    /// closed. Who can reach the address can then claim any. Default: false.
+    #[serde(default)]
+    pub(super) proxy_protocol: bool,
+    /// The TLS that clients speak. Default: they speak none.
+    #[schemars(with = "Option<ServerTlsEntry>")]
+    pub(super) tls: Option<Spanned<ServerTlsEntry>>,
+    /// With `protocol: http`: what clients may take, and how long.
+    #[schemars(with = "Option<HttpLimitsEntry>")]
+    http: Option<Spanned<HttpLimitsEntry>>,
+    /// Connections that it has at once, in all workers; more are closed at once. Default: 16384.
+    max_connections: Option<NonZeroUsize>,
 }
+
+/// `address` of a listener.
+#[derive(Debug)]
+pub(super) struct AddressEntry(pub(super) Address);
 
 /// `protocol` of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ProtocolEntry {
-    /// HTTP/1.1. Plugins see it by `wasi-http`, or the HTTP callbacks of the older ABIs.
+    /// HTTP/1.1 and HTTP/2. Plugins see it by `wasi-http`, or the HTTP callbacks of the older ABIs.
     #[default]
     Http,
     /// Connections pass as bytes. Plugins see them by `wasi-bytestream`, or the TCP callbacks of the older ABIs.
@@ -74,77 +108,99 @@ pub(super) enum AcceptEntry {
     /// Each worker has a socket on the address (`SO_REUSEPORT`), and the kernel spreads connections over them.
     #[default]
     PerWorker,
-    /// One thread accepts, and hands each connection to the worker that has the fewest.
+    /// One thread accepts, and hands each connection to the worker that has the fewest. UNIX sockets are always accepted so.
     OneAcceptor,
 }
 
 /// `upstream` of a listener: a URL, `echo`, or the name of one of `upstreams`.
 #[derive(Debug)]
 enum UpstreamEntry {
-    Target(UpstreamTarget),
+    Url(UpstreamUrl),
     Named(String),
 }
 
 // === impl ListenerEntry ===
 
 impl ListenerEntry {
-    /// Where it goes, or what is wrong with that and where.
-    pub(super) fn upstream_target(&self) -> Result<UpstreamTarget, (Location, &'static str)> {
-        let location = self
-            .upstream
-            .as_ref()
-            .map_or(self.address.referenced, |upstream| upstream.referenced);
-        let target = self.upstream.as_ref().and_then(|upstream| match &upstream.value {
-            UpstreamEntry::Target(target) => Some(target.clone()),
-            UpstreamEntry::Named(_) => None,
-        });
-        let connect_timeout = self
-            .connect_timeout
-            .as_ref()
-            .map_or(DEFAULT_CONNECT_TIMEOUT, |period| period.value.0);
-        if let Some(period) = self
-            .idle_timeout
-            .as_ref()
-            .filter(|_| self.protocol == ProtocolEntry::Http)
-        {
-            return Err((
-                period.referenced,
-                "`idle_timeout` is for listeners with `protocol: tcp`",
-            ));
+    /// What types cannot say, and where it is wrong.
+    pub(super) fn check(&self) -> Result<(), (Location, String)> {
+        self.check_upstream()
+            .map_err(|(location, message)| (location, message.to_owned()))?;
+        self.http_options()?;
+        if let Some(tls) = &self.tls {
+            let is_http = self.protocol == ProtocolEntry::Http;
+            tls.value
+                .check(is_http)
+                .map_err(|(location, message)| (location, message.to_owned()))?;
         }
-        let idle_timeout = self
-            .idle_timeout
-            .as_ref()
-            .map_or(DEFAULT_IDLE_TIMEOUT, |period| period.value.0);
-        match (self.protocol, target) {
-            (ProtocolEntry::Http, None | Some(UpstreamTarget::Echo)) => Ok(UpstreamTarget::Echo),
-            (ProtocolEntry::Http, Some(UpstreamTarget::Http(target))) => {
-                Ok(UpstreamTarget::Http(HttpTarget {
-                    connect_timeout,
-                    ..target
-                }))
+        Ok(())
+    }
+
+    /// How it speaks HTTP, or what is wrong with that and where.
+    pub(super) fn http_options(&self) -> Result<HttpOptions, (Location, String)> {
+        match &self.http {
+            None => Ok(HttpOptions::default()),
+            Some(entry) if self.protocol == ProtocolEntry::Http => entry.value.options(),
+            Some(entry) => Err((
+                entry.referenced,
+                "`http` is for listeners with `protocol: http`".to_owned(),
+            )),
+        }
+    }
+
+    /// How many connections it may have.
+    pub(super) fn max_connections(&self) -> NonZeroUsize {
+        self.max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS)
+    }
+
+    /// Reads certificates and keys, whose files are relative to `folder`.
+    pub(super) fn load_tls(&self, folder: &Path) -> Result<Option<ServerTls>, (Location, String)> {
+        let Some(tls) = &self.tls else {
+            return Ok(None);
+        };
+        let http2 = self.http_options().ok().map(|options| options.http2);
+        let http2 = http2.filter(|_| self.protocol == ProtocolEntry::Http);
+        let loaded = tls.value.load(folder, http2);
+        loaded
+            .map(Some)
+            .map_err(|error| (tls.referenced, error.to_string()))
+    }
+
+    /// Where it goes, or what is wrong with that and where. Files of TLS are relative to `folder`.
+    pub(super) fn upstream_target(&self, folder: &Path) -> Result<UpstreamTarget, (Location, String)> {
+        let url = self.url().cloned().unwrap_or(UpstreamUrl::Echo);
+        let location = self.upstream_location();
+        let tls = tls::of_upstream(&url, self.upstream_tls.as_ref(), location, folder)?;
+        Ok(match url.target(tls) {
+            UpstreamTarget::Echo => UpstreamTarget::Echo,
+            UpstreamTarget::Http(mut target) => {
+                if let Some(period) = &self.connect_timeout {
+                    target.endpoint.connect_timeout = period.value.0;
+                }
+                if let Some(protocol) = &self.upstream_protocol {
+                    target.protocol = protocol.value.into();
+                }
+                UpstreamTarget::Http(target)
             }
-            (ProtocolEntry::Tcp, Some(UpstreamTarget::Tcp(target))) => Ok(UpstreamTarget::Tcp(TcpTarget {
-                connect_timeout,
-                idle_timeout,
-                ..target
-            })),
-            (ProtocolEntry::Http, Some(UpstreamTarget::Tcp(_))) => Err((
-                location,
-                "an upstream over TCP needs a listener with `protocol: tcp`",
-            )),
-            (ProtocolEntry::Tcp, _) => Err((
-                location,
-                "a listener with `protocol: tcp` needs an upstream `tcp://HOST:PORT`",
-            )),
-        }
+            UpstreamTarget::Tcp(mut target) => {
+                if let Some(period) = &self.connect_timeout {
+                    target.endpoint.connect_timeout = period.value.0;
+                }
+                if let Some(period) = &self.idle_timeout {
+                    target.idle_timeout = period.value.0;
+                }
+                let version = self.upstream_proxy_protocol.as_ref();
+                target.proxy_protocol = version.map(|version| version.value.into());
+                UpstreamTarget::Tcp(target)
+            }
+        })
     }
 
     /// The upstream that it names, with its place.
     pub(super) fn named_upstream(&self) -> Option<Spanned<String>> {
         let upstream = self.upstream.as_ref()?;
         match &upstream.value {
-            UpstreamEntry::Target(_) => None,
+            UpstreamEntry::Url(_) => None,
             UpstreamEntry::Named(name) => Some(Spanned {
                 value: name.clone(),
                 referenced: upstream.referenced,
@@ -195,6 +251,68 @@ impl ListenerEntry {
             _ => Ok(table),
         }
     }
+
+    /// Whether what is said about the upstream fits together.
+    fn check_upstream(&self) -> Result<(), (Location, &'static str)> {
+        let url = self.url();
+        match (self.protocol, url) {
+            (ProtocolEntry::Http, Some(UpstreamUrl::Tcp { .. })) => {
+                return Err((
+                    self.upstream_location(),
+                    "an upstream over TCP needs a listener with `protocol: tcp`",
+                ));
+            }
+            (ProtocolEntry::Tcp, None | Some(UpstreamUrl::Echo | UpstreamUrl::Http { .. })) => {
+                return Err((
+                    self.upstream_location(),
+                    "a listener with `protocol: tcp` needs an upstream `tcp://HOST:PORT`",
+                ));
+            }
+            _ => {}
+        }
+        if let Some(tls) = self
+            .upstream_tls
+            .as_ref()
+            .filter(|_| !url.is_some_and(UpstreamUrl::is_tls))
+        {
+            return Err((
+                tls.referenced,
+                "`upstream_tls` is for upstreams of TLS: `https://HOST[:PORT]` or `tls://HOST:PORT`",
+            ));
+        }
+        match (
+            self.protocol,
+            &self.idle_timeout,
+            &self.upstream_proxy_protocol,
+            &self.upstream_protocol,
+        ) {
+            (ProtocolEntry::Http, Some(period), _, _) => Err((
+                period.referenced,
+                "`idle_timeout` is for listeners with `protocol: tcp`",
+            )),
+            (ProtocolEntry::Http, _, Some(version), _) => Err((
+                version.referenced,
+                "`upstream_proxy_protocol` is for listeners with `protocol: tcp`: connections to upstreams of HTTP serve many clients",
+            )),
+            (ProtocolEntry::Tcp, _, _, Some(protocol)) => Err((
+                protocol.referenced,
+                "`upstream_protocol` is for listeners with `protocol: http`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn url(&self) -> Option<&UpstreamUrl> {
+        match &self.upstream.as_ref()?.value {
+            UpstreamEntry::Url(url) => Some(url),
+            UpstreamEntry::Named(_) => None,
+        }
+    }
+
+    fn upstream_location(&self) -> Location {
+        let upstream = self.upstream.as_ref();
+        upstream.map_or(self.address.referenced, |upstream| upstream.referenced)
+    }
 }
 
 // === impl AcceptEntry ===
@@ -208,6 +326,15 @@ impl From<AcceptEntry> for AcceptMode {
     }
 }
 
+// === impl AddressEntry ===
+
+impl<'de> Deserialize<'de> for AddressEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
 // === impl UpstreamEntry ===
 
 impl<'de> Deserialize<'de> for UpstreamEntry {
@@ -217,7 +344,7 @@ impl<'de> Deserialize<'de> for UpstreamEntry {
         if text != ECHO && !text.contains(':') {
             return Ok(Self::Named(text));
         }
-        text.parse().map(Self::Target).map_err(de::Error::custom)
+        text.parse().map(Self::Url).map_err(de::Error::custom)
     }
 }
 
@@ -248,6 +375,54 @@ mod tests {
             (
                 ", protocol: tcp, upstream: 'tcp://h'",
                 Some(("1:62", "it lacks a port")),
+            ),
+            (
+                ", protocol: tcp, upstream: 'tls://h:1', upstream_proxy_protocol: v1",
+                None,
+            ),
+            (
+                ", upstream: 'https://h', upstream_tls: { server_name: s, minimum_version: 1.3 }",
+                None,
+            ),
+            (
+                ", upstream: 'unix:/run/app', upstream_protocol: http2, max_connections: 1",
+                None,
+            ),
+            (
+                ", upstream: 'http://h', upstream_tls: {}",
+                Some(("1:73", "is for upstreams of TLS")),
+            ),
+            (
+                ", upstream_proxy_protocol: v2",
+                Some(("1:62", "is for listeners with `protocol: tcp`")),
+            ),
+            (
+                ", protocol: tcp, upstream: 'tcp://h:1', upstream_protocol: http1",
+                Some(("1:94", "is for listeners with `protocol: http`")),
+            ),
+            (
+                ", protocol: tcp, upstream: 'tcp://h:1', http: {}",
+                Some(("1:81", "is for listeners with `protocol: http`")),
+            ),
+            (
+                ", http: { stream_window: 4 GiB }",
+                Some(("1:60", "has to be between 1024 and 2147483647 bytes")),
+            ),
+            (
+                ", tls: { certificates: [] }",
+                Some(("1:58", "needs a certificate")),
+            ),
+            (
+                ", tls: { certificates: [{ certificate: c, key: k }], client_certificates: required }",
+                Some(("1:58", "needs the file `client_ca`")),
+            ),
+            (
+                ", tls: { certificates: [{ certificate: c, key: k }], client_ca: a }",
+                Some(("1:99", "does nothing without `client_certificates")),
+            ),
+            (
+                ", tls: { certificates: [{ certificate: c, key: k }], alpn: [h2] }",
+                Some(("1:94", "is for listeners with `protocol: tcp`")),
             ),
             (
                 ", idle_timeout: 1s",

@@ -20,6 +20,7 @@ mod background;
 mod cache;
 mod diagnostic;
 mod http;
+mod limits;
 mod listener;
 mod node;
 mod plugin;
@@ -28,9 +29,11 @@ mod reference;
 mod routes;
 mod starter;
 mod stores;
+mod tls;
 mod toml;
 mod units;
 mod upstreams;
+mod url;
 
 pub use diagnostic::Diagnostic;
 pub use reference::{reference, schema};
@@ -41,7 +44,6 @@ use crate::log::LogOptions;
 use crate::remote::Remote;
 use crate::routing::RouteTable;
 use crate::settings::{BackgroundSettings, HttpSettings, ListenerSettings, Settings};
-use crate::upstream::UpstreamTarget;
 use admin::AdminEntry;
 use background::BackgroundEntry;
 use cache::CacheEntry;
@@ -200,7 +202,12 @@ impl ConfigFile {
     pub fn build(&self, engine: &Engine, services: &Services) -> Result<Settings, Diagnostic> {
         // A server is connected to while plugins compile.
         let (services, remotes) = self.with_state(services)?;
-        let upstreams = self.root.upstreams.iter().map(UpstreamEntry::settings);
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let upstreams = self
+            .root
+            .upstreams
+            .iter()
+            .map(|entry| entry.settings(Some(folder)));
         let upstreams: Vec<_> = upstreams
             .collect::<Result<_, _>>()
             .map_err(|(location, message)| self.at(location, message))?;
@@ -217,11 +224,27 @@ impl ConfigFile {
                 .plugins
                 .iter()
                 .filter_map(|name| plugins.get(name.value.as_str()).cloned());
+            let tls = entry
+                .load_tls(folder)
+                .map_err(|(location, message)| self.at(location, message))?;
+            let limits = entry
+                .http_options()
+                .map_err(|(location, message)| self.at(location, message))?;
             listeners.push(ListenerSettings {
-                upstream: self.upstream_target(entry)?,
+                upstream: entry
+                    .upstream_target(folder)
+                    .map_err(|(location, message)| self.at(location, message))?,
+                proxy_protocol: entry.proxy_protocol,
                 routes: self.route_table(entry, &plugins)?,
                 http: self.http_settings(entry)?,
-                ..ListenerSettings::new(entry.address.value, entry.accept.into(), chain.collect())
+                tls,
+                limits,
+                max_connections: entry.max_connections(),
+                ..ListenerSettings::new(
+                    entry.address.value.0.clone(),
+                    entry.accept.into(),
+                    chain.collect(),
+                )
             });
         }
         let background = self.root.background.iter().filter_map(|entry| {
@@ -341,13 +364,15 @@ impl ConfigFile {
         upstreams::check(&root.upstreams).map_err(|(location, message)| self.at(location, message))?;
         for (index, entry) in root.listeners.value.iter().enumerate() {
             let mut others = root.listeners.value.iter().take(index);
-            if entry.address.value.port() != 0
-                && others.any(|other| other.address.value == entry.address.value)
-            {
-                let message = format!("two listeners have the address {}", entry.address.value);
+            let address = &entry.address.value.0;
+            let is_any_port = address.ip().is_some_and(|address| address.port() == 0);
+            if !is_any_port && others.any(|other| other.address.value.0 == *address) {
+                let message = format!("two listeners have the address {address}");
                 return Err(self.at(entry.address.referenced, message));
             }
-            self.upstream_target(entry)?;
+            entry
+                .check()
+                .map_err(|(location, message)| self.at(location, message))?;
             self.http_settings(entry)?;
             self.route_table(entry, &HashMap::new())?;
             for name in entry.plugins.iter().chain(entry.plugins_of_routes()) {
@@ -377,12 +402,6 @@ impl ConfigFile {
             }
         }
         Ok(())
-    }
-
-    fn upstream_target(&self, entry: &ListenerEntry) -> Result<UpstreamTarget, Diagnostic> {
-        entry
-            .upstream_target()
-            .map_err(|(location, message)| self.at(location, message))
     }
 
     fn http_settings(&self, entry: &ListenerEntry) -> Result<HttpSettings, Diagnostic> {

@@ -1,7 +1,7 @@
 //! Where the requests of a listener go: to one upstream, or by routes.
 
 use crate::cluster::{Cluster, Clusters};
-use crate::properties::ConnectionProperties;
+use crate::properties::{ConnectionProperties, UpstreamProperties};
 use crate::routing::{Action, Forward, PathRules, Route, RouteTable};
 use crate::upstream::{RequestBody, ResponseBody, Upstream, UpstreamError};
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use http::{HeaderValue, Request, Response, StatusCode, request};
 use proxywasm_host::FilterChain;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where the requests of a listener go, as one worker has it.
 pub(crate) enum Destination {
@@ -38,46 +39,43 @@ pub(super) enum Reply {
 // === impl Destination ===
 
 impl Destination {
-    /// The plugins of a request as it arrived: those of its route, or else of the listener. Where they could ask for it, the properties
-    /// of the connection learn of the route.
+    /// The plugins of a request as it arrived, those of its route or else of the listener; and the name of its route, where they could
+    /// ask for it.
     pub(super) fn chain<'a>(
         &'a self,
         of_listener: &'a FilterChain,
         head: &request::Parts,
-        connection: &ConnectionProperties,
-    ) -> &'a FilterChain {
+    ) -> (&'a FilterChain, Option<Arc<str>>) {
         let Self::Routed(routed) = self else {
-            return of_listener;
+            return (of_listener, None);
         };
         if !of_listener.reads_properties() && !routed.table.has_chains() {
-            return of_listener;
+            return (of_listener, None);
         }
         let route = routed.table.find(head);
         let chain = route
             .and_then(|route| route.chain.as_ref())
             .unwrap_or(of_listener);
-        if chain.reads_properties() {
-            connection.set_route(route.and_then(|route| route.name.clone()));
-        }
-        chain
+        let name = route.filter(|_| chain.reads_properties());
+        (chain, name.and_then(|route| route.name.clone()))
     }
 
     /// Sends a request, as plugins left it, where it belongs, or answers it. To drop the future is to cancel the request.
     ///
-    /// With `tell`, the properties of the connection learn of route and upstream.
+    /// Who asks for it is told of route and upstream.
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
         connection: &ConnectionProperties,
-        tell: bool,
+        way: Option<&UpstreamProperties>,
     ) -> Result<Reply, UpstreamError> {
         match self {
-            Self::One(upstream) => match upstream.send(request, tell.then_some(connection)).await {
+            Self::One(upstream) => match upstream.send(request, way).await {
                 Ok(response) => Ok(Reply::Upstream(response)),
                 Err(failed) => Err(failed.error),
             },
             // Boxed, so that connections without routes have not to keep room for it.
-            Self::Routed(routed) => Box::pin(routed.send(request, connection, tell)).await,
+            Self::Routed(routed) => Box::pin(routed.send(request, connection, way)).await,
         }
     }
 }
@@ -107,7 +105,7 @@ impl Routed {
         &self,
         request: Request<RequestBody>,
         connection: &ConnectionProperties,
-        tell: bool,
+        way: Option<&UpstreamProperties>,
     ) -> Result<Reply, UpstreamError> {
         let (mut head, body) = request.into_parts();
         // A plugin may have written another path.
@@ -123,8 +121,8 @@ impl Routed {
             ));
         }
         let route = self.table.find(&head);
-        if tell {
-            connection.set_route(route.and_then(|route| route.name.clone()));
+        if let Some(way) = way {
+            way.set_route(route.and_then(|route| route.name.clone()));
         }
         let Some(route) = route else {
             return Ok(Reply::text(
@@ -136,7 +134,7 @@ impl Routed {
         let answer = match &route.action {
             Action::Forward(forward) => {
                 let request = Request::from_parts(head, body);
-                return self.forward(route, forward, request, connection, tell).await;
+                return self.forward(route, forward, request, connection, way).await;
             }
             Action::Respond(response) => Ok(response.respond(&head.method)),
             Action::Redirect(redirect) => redirect.respond(&head, &route.matches.path),
@@ -156,7 +154,7 @@ impl Routed {
         forward: &Forward,
         request: Request<RequestBody>,
         connection: &ConnectionProperties,
-        tell: bool,
+        way: Option<&UpstreamProperties>,
     ) -> Result<Reply, UpstreamError> {
         let (mut head, body) = request.into_parts();
         if let Err(path) = forward.rewrite(&mut head.uri, &mut head.headers, &route.matches.path) {
@@ -171,12 +169,8 @@ impl Routed {
         let Some(upstream) = share.and_then(|share| self.upstreams.get(&share.upstream)) else {
             return Ok(Reply::unroutable(route, "no upstream", body));
         };
-        let source = Some(connection.source().ip());
-        let sending = upstream.send(
-            Request::from_parts(head, body),
-            source,
-            tell.then_some(connection),
-        );
+        let source = connection.source().ip().map(|source| source.ip());
+        let sending = upstream.send(Request::from_parts(head, body), source, way);
         let mut response = match forward.timeout {
             None => sending.await?,
             Some(limit) => tokio::time::timeout(limit, sending)

@@ -5,7 +5,7 @@ use super::linger;
 use crate::upstream;
 use crate::worker::{Taker, Worker};
 use bytes::Bytes;
-use http::{request, response};
+use http::{Version, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use proxywasm_host::{Direction, FilterChain, Host, Output, PropertySource, ResetReason, StreamId};
@@ -35,6 +35,8 @@ pub(crate) struct Exchange {
     expects_continue: Cell<bool>,
     /// The client broke its request off: what comes of it at the upstream concerns nobody.
     broke_off: Cell<bool>,
+    /// The client's.
+    version: Version,
 }
 
 /// The owner of an [`Exchange`]. When it is dropped, the stream is over.
@@ -81,7 +83,7 @@ impl Taker for Exchange {
                 Output::ResponseBody { data, end_of_stream } => response.put_data(data, end_of_stream),
                 Output::ResponseTrailers(trailers) => response.put_trailers(trailers),
                 Output::RequestMetadata(_) | Output::ResponseMetadata(_) => {
-                    tracing::debug!("HTTP/1.1 has no METADATA frames; one was dropped");
+                    tracing::debug!("METADATA frames are not sent; one was dropped");
                 }
                 // What only byte streams have.
                 Output::ConnectUpstream
@@ -390,6 +392,7 @@ impl Driver {
         properties: Option<Box<dyn PropertySource>>,
         body: Option<Incoming>,
         expects_continue: bool,
+        version: Version,
     ) -> Self {
         let id = worker.open(chain, properties);
         let exchange = Rc::new(Exchange {
@@ -403,6 +406,7 @@ impl Driver {
             reset: Cell::default(),
             expects_continue: Cell::new(expects_continue),
             broke_off: Cell::new(false),
+            version,
         });
         worker.register(Rc::clone(&exchange) as _);
         Self(exchange)
@@ -419,7 +423,8 @@ impl Driver {
         &self.0
     }
 
-    /// The response is complete. What is left of the request is read and dropped, so that the client gets to read the answer.
+    /// The response is complete. What is left of the request is read and dropped, so that the client gets to read the answer; over HTTP/2
+    /// it gets that anyway.
     pub(super) fn complete(&self) {
         if self.0.state.get() == State::Over {
             return;
@@ -427,6 +432,7 @@ impl Driver {
         self.0.close();
         if let Some(body) = self.0.downstream.take()
             && !self.0.expects_continue.get()
+            && self.0.version != Version::HTTP_2
         {
             linger::spawn(body);
         }

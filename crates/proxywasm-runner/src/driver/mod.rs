@@ -9,6 +9,7 @@
 //! plugins want more, it reads from the other side and enters them. What that brings for the other direction wakes its taker.
 //! So no byte is read that nobody wants, and a client that leaves takes its stream with it.
 
+mod client;
 mod dispatch;
 mod exchange;
 mod lane;
@@ -16,7 +17,9 @@ mod linger;
 mod request_body;
 mod response_body;
 mod trailers;
+mod tunnel;
 
+pub(crate) use client::Client;
 pub(crate) use dispatch::{Destination, Routed};
 pub(crate) use exchange::{Aborted, Exchange};
 pub(crate) use request_body::FilteredRequestBody;
@@ -24,7 +27,7 @@ pub(crate) use response_body::ResponseBody;
 
 use crate::forwarding::RequestIds;
 use crate::message::{self, Received, Refusal};
-use crate::properties::{ConnectionProperties, StreamProperties};
+use crate::properties::{ConnectionProperties, StreamProperties, UpstreamProperties};
 use crate::settings::HttpSettings;
 use crate::upstream;
 use crate::worker::Worker;
@@ -32,9 +35,10 @@ use bytes::Bytes;
 use dispatch::Reply;
 use exchange::Driver;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode, request, response};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use proxywasm_host::{FilterChain, PropertySource};
 use response_body::FilteredResponseBody;
 use std::future::poll_fn;
@@ -43,6 +47,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use trailers::Announced;
+use tunnel::Tunnel;
 
 /// What one worker does with the requests of one listener.
 pub(crate) struct HttpListener {
@@ -63,12 +68,12 @@ impl HttpListener {
         head: &mut request::Parts,
         connection: &ConnectionProperties,
     ) -> Result<Received, Refusal> {
-        let received = message::receive_request(head)?;
+        let received = message::receive_request(head, connection.is_tls())?;
         self.http.paths.apply(&mut head.uri).map_err(Refusal::Path)?;
         self.http.forwarding.apply(
             &mut head.headers,
-            connection.source().ip(),
-            "http",
+            connection.source().ip().map(|source| source.ip()),
+            if connection.is_tls() { "https" } else { "http" },
             &self.request_ids,
         );
         Ok(received)
@@ -81,24 +86,29 @@ impl HttpListener {
 /// The connection has to be closed without a response.
 pub(crate) async fn serve(
     listener: &HttpListener,
-    connection: &Arc<ConnectionProperties>,
+    client: &Client,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Aborted> {
     let (mut head, body) = request.into_parts();
     let version = head.version;
     let method = head.method.clone();
+    let connection = &client.properties;
     let received = match listener.receive(&mut head, connection) {
         Ok(received) => received,
         Err(refusal) => return Ok(refuse(refusal)),
     };
-    let chain = listener.destination.chain(&listener.chain, &head, connection);
+    let (chain, route) = listener.destination.chain(&listener.chain, &head);
     if chain.plugins().is_empty() {
-        return Ok(pass(listener, head, &method, body, received, connection).await);
+        return Ok(pass(listener, head, &method, body, received, client).await);
     }
+    let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
 
-    let properties = chain
-        .reads_properties()
-        .then(|| Box::new(StreamProperties::new(Arc::clone(connection), version)) as Box<dyn PropertySource>);
+    let way = chain.reads_properties().then(Arc::<UpstreamProperties>::default);
+    let properties = way.as_ref().map(|way| {
+        way.set_route(route);
+        let properties = StreamProperties::new(Arc::clone(connection), Arc::clone(way), version);
+        Box::new(properties) as Box<dyn PropertySource>
+    });
     let ends = body.is_end_stream();
     let driver = Driver::open(
         &listener.worker,
@@ -106,46 +116,59 @@ pub(crate) async fn serve(
         properties,
         (!ends).then_some(body),
         received.expects_continue,
+        version,
     );
     driver.receive_request(head, ends);
     let exchange = driver.exchange();
     poll_fn(|context| exchange.poll_heads(context)).await?;
-    if let Some(request) = filtered_request(exchange) {
-        forward(listener, exchange, request, connection).await?;
+    let mut switched = None;
+    if let Some(request) = filtered_request(exchange, received.upgrades) {
+        switched = forward(listener, exchange, request, connection, way.as_deref()).await?;
     }
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
+    if let Some((downstream, upstream)) = upgrade.zip(switched)
+        && message::switches(&head)
+    {
+        let mut head = *head;
+        message::send_response(&mut head, &method, true);
+        client.upgrade(Tunnel::new(downstream, upstream, Some(driver)));
+        return Ok(Response::from_parts(head, ResponseBody::Empty));
+    }
     // Most bodies are short and here by now; the codec sends head and body at once then.
     let rest = if ends {
         None
     } else {
         poll_fn(|context| Poll::Ready(exchange.poll_rest(context))).await
     };
-    Ok(filtered_response(driver, *head, ends, rest, &method))
+    Ok(filtered_response(driver, *head, ends, rest, &method, version))
 }
 
 /// The request as plugins left it, unless they answer it.
-fn filtered_request(exchange: &Rc<Exchange>) -> Option<Request<upstream::RequestBody>> {
+fn filtered_request(exchange: &Rc<Exchange>, may_upgrade: bool) -> Option<Request<upstream::RequestBody>> {
     let (mut head, ends) = exchange.take_request_head()?;
-    message::send_request(&mut head, ends);
+    message::send_request(&mut head, may_upgrade);
     let body = if ends {
         upstream::RequestBody::Empty
     } else if let Some(rest) = exchange.take_request_rest() {
         upstream::RequestBody::Full(rest)
     } else {
-        let announced = Announced::of(&head.headers);
+        let announced = Announced::of(&head.headers, Version::HTTP_11);
         upstream::RequestBody::Filtered(FilteredRequestBody::new(Rc::clone(exchange), announced))
     };
     Some(Request::from_parts(*head, body))
 }
 
-/// Sends a request, and gives the host the response head or the reason why there is none, unless it answers first.
+/// Sends a request, and gives the host the response head or the reason why there is none, unless it answers first. Returns the upstream's
+/// end of the connection if that is upgraded.
 async fn forward(
     listener: &HttpListener,
     exchange: &Exchange,
     request: Request<upstream::RequestBody>,
     connection: &ConnectionProperties,
-) -> Result<(), Aborted> {
-    let mut sending = pin!(listener.destination.send(request, connection, true));
+    way: Option<&UpstreamProperties>,
+) -> Result<Option<OnUpgrade>, Aborted> {
+    let mut sending = pin!(listener.destination.send(request, connection, way));
+    let mut switched = None;
     let sent = poll_fn(|context| {
         if let Some(answered) = exchange.answered() {
             return Poll::Ready(answered.map(|()| None));
@@ -164,6 +187,9 @@ async fn forward(
                 Reply::Local(response, _) => response.map(upstream::ResponseBody::Full),
             };
             let (mut head, body) = response.into_parts();
+            if message::switches(&head) {
+                switched = head.extensions.remove();
+            }
             message::receive_response(&mut head);
             exchange.receive_response(head, body);
         }
@@ -173,7 +199,7 @@ async fn forward(
             exchange.upstream_failed(error.status(), error.text());
         }
     }
-    Ok(())
+    Ok(switched)
 }
 
 /// The response as plugins left it.
@@ -183,6 +209,7 @@ fn filtered_response(
     ends: bool,
     rest: Option<Bytes>,
     method: &Method,
+    version: Version,
 ) -> Response<ResponseBody> {
     message::send_response(&mut head, method, ends);
     let body = if ends {
@@ -192,7 +219,7 @@ fn filtered_response(
         driver.complete();
         ResponseBody::Full(rest)
     } else {
-        let announced = Announced::of(&head.headers);
+        let announced = Announced::of(&head.headers, version);
         ResponseBody::Filtered(FilteredResponseBody::new(driver, announced))
     };
     Response::from_parts(head, body)
@@ -205,19 +232,25 @@ async fn pass(
     method: &Method,
     body: Incoming,
     received: Received,
-    connection: &ConnectionProperties,
+    client: &Client,
 ) -> Response<ResponseBody> {
     let ends = body.is_end_stream();
-    message::send_request(&mut head, ends);
+    let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
+    message::send_request(&mut head, received.upgrades);
     let body = if ends {
         upstream::RequestBody::Empty
     } else {
         upstream::RequestBody::Passed(body)
     };
     let request = Request::from_parts(head, body);
-    match listener.destination.send(request, connection, false).await {
+    match listener.destination.send(request, &client.properties, None).await {
         Ok(Reply::Upstream(response)) => {
             let (mut head, body) = response.into_parts();
+            if message::switches(&head)
+                && let Some((downstream, upstream)) = upgrade.zip(head.extensions.remove())
+            {
+                client.upgrade(Tunnel::new(downstream, upstream, None));
+            }
             message::receive_response(&mut head);
             let ends = body.is_end_stream();
             message::send_response(&mut head, method, ends);

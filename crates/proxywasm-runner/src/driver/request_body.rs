@@ -23,6 +23,11 @@ impl FilteredRequestBody {
         Self { exchange, announced }
     }
 
+    /// It goes where trailers need not be announced.
+    pub(crate) fn allow_all_trailers(&mut self) {
+        self.announced = Announced::All;
+    }
+
     pub(crate) fn poll_frame(
         &mut self,
         context: &mut Context<'_>,

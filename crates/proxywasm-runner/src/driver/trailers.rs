@@ -1,22 +1,32 @@
-//! Trailers over HTTP/1.1: only those go out that the head announced.
+//! Trailers: over HTTP/1.1, only those go out that the head announced.
 
 use http::header::TRAILER;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Version};
 use std::time::{Duration, Instant};
 
-/// The trailers that a head announced.
-#[derive(Debug, Default)]
-pub(super) struct Announced(Vec<HeaderValue>);
+/// The trailers that can go out behind a head.
+#[derive(Debug)]
+pub(super) enum Announced {
+    All,
+    /// Those that it announced.
+    Only(Vec<HeaderValue>),
+}
 
 // === impl Announced ===
 
 impl Announced {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self(headers.get_all(TRAILER).iter().cloned().collect())
+    pub(super) fn of(headers: &HeaderMap, version: Version) -> Self {
+        match version {
+            Version::HTTP_2 => Self::All,
+            _ => Self::Only(headers.get_all(TRAILER).iter().cloned().collect()),
+        }
     }
 
     /// The trailers that can go out; `None` if there are none. What was not announced is logged.
     pub(super) fn sendable(&self, trailers: HeaderMap, direction: &'static str) -> Option<HeaderMap> {
+        let Self::Only(announcements) = self else {
+            return (!trailers.is_empty()).then_some(trailers);
+        };
         let mut sendable = HeaderMap::with_capacity(trailers.len());
         let mut dropped = Vec::new();
         let mut current = None;
@@ -26,7 +36,7 @@ impl Announced {
                 current = name;
             }
             let Some(name) = &current else { continue };
-            if self.contains(name.as_str()) {
+            if contains(announcements, name.as_str()) {
                 sendable.append(name.clone(), value);
             } else {
                 dropped.push(name.clone());
@@ -37,14 +47,14 @@ impl Announced {
         }
         (!sendable.is_empty()).then_some(sendable)
     }
+}
 
-    fn contains(&self, name: &str) -> bool {
-        self.0
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|announced| announced.trim().eq_ignore_ascii_case(name))
-    }
+fn contains(announcements: &[HeaderValue], name: &str) -> bool {
+    announcements
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|announced| announced.trim().eq_ignore_ascii_case(name))
 }
 
 /// At most one line a second on each thread: a plugin may well do it in every stream.
@@ -90,8 +100,13 @@ mod tests {
         ];
         for (head, expected) in table {
             assert_eq!(
-                Announced::of(&head).sendable(trailers.clone(), "request"),
+                Announced::of(&head, Version::HTTP_11).sendable(trailers.clone(), "request"),
                 expected,
+                "{head:?}"
+            );
+            assert_eq!(
+                Announced::of(&head, Version::HTTP_2).sendable(trailers.clone(), "request"),
+                Some(trailers.clone()),
                 "{head:?}"
             );
         }

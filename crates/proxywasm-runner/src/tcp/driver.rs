@@ -4,25 +4,26 @@ use super::TcpRoute;
 use super::peer::Peer;
 use super::relay::Relay;
 use super::splice::Pipe;
-use crate::properties::ConnectionProperties;
+use crate::properties::UpstreamProperties;
+use crate::transport::{Address, Stream};
 use crate::upstream::{ConnectError, connect};
 use bytes::Bytes;
 use proxywasm_host::{CloseSource, Direction, ResetReason};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A stream and its connections. Where it is dropped before its end, plugins get their last callbacks all the same.
 pub(super) struct Driver {
     route: Rc<TcpRoute>,
     relay: Rc<Relay>,
-    properties: Arc<ConnectionProperties>,
+    properties: Arc<UpstreamProperties>,
+    /// What the upstream gets first.
+    preamble: Rc<[u8]>,
     downstream: Connection,
     upstream: Connection,
     /// What bypasses the host, by direction.
@@ -55,7 +56,7 @@ enum Connection {
     Closed,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<(TcpStream, SocketAddr), ConnectError>>>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<(Stream, Address), ConnectError>>>>;
 
 /// Bytes that may wait to be written before no more is read.
 const HIGH_WATER: usize = 256 << 10;
@@ -68,8 +69,9 @@ impl Driver {
     pub(super) fn new(
         route: Rc<TcpRoute>,
         relay: Rc<Relay>,
-        downstream: TcpStream,
-        properties: Arc<ConnectionProperties>,
+        downstream: Stream,
+        properties: Arc<UpstreamProperties>,
+        preamble: Rc<[u8]>,
     ) -> Self {
         let moved = Instant::now();
         let idle = Box::pin(sleep_until(moved + route.target.idle_timeout));
@@ -78,6 +80,7 @@ impl Driver {
             route,
             relay,
             properties,
+            preamble,
             downstream: Connection::Open(Peer::new(downstream)),
             upstream: Connection::None,
             pipes: [None, None],
@@ -135,11 +138,8 @@ impl Driver {
 
     fn poll_connect(&mut self, context: &mut Context<'_>) -> bool {
         if matches!(self.upstream, Connection::None) && self.relay.connects() {
-            let route = Rc::clone(&self.route);
-            let attempt = async move {
-                let target = &route.target;
-                connect(&target.host, target.port, target.connect_timeout).await
-            };
+            let (route, preamble) = (Rc::clone(&self.route), Rc::clone(&self.preamble));
+            let attempt = async move { connect(&route.target.endpoint, &[], &preamble).await };
             self.upstream = Connection::Connecting(Box::pin(attempt));
         }
         let Connection::Connecting(attempt) = &mut self.upstream else {
@@ -148,7 +148,7 @@ impl Driver {
         match attempt.as_mut().poll(context) {
             Poll::Pending => return false,
             Poll::Ready(Ok((socket, address))) => {
-                self.properties.set_upstream(Some(address));
+                self.properties.set(address);
                 self.upstream = Connection::Open(Peer::new(socket));
             }
             Poll::Ready(Err(error)) => {
@@ -186,7 +186,8 @@ impl Driver {
         let written = match pipe.as_mut().filter(|pipe| pipe.len() > 0) {
             Some(pipe) => peer.poll_drain(pipe, context),
             None if !lane.is_empty() => peer.poll_write(&mut lane, context),
-            None if lane.ends || lane.closes => Poll::Ready(peer.end_writing()),
+            None if peer.is_unflushed() => peer.poll_flush(context),
+            None if lane.ends || lane.closes => peer.poll_end_writing(context),
             None => return false,
         };
         match written {
@@ -221,7 +222,8 @@ impl Driver {
             return false;
         }
         let bypassed = !ended && self.relay.is_bypassed();
-        let read = if bypassed && waiting == 0 && !self.no_pipes && matches!(sink, Connection::Open(_)) {
+        let splices = bypassed && !self.no_pipes && waiting == 0;
+        let read = if splices && !peer.is_tls() && sink.takes_splices() {
             match fill(peer, pipe, context) {
                 Filled::Pending => return false,
                 Filled::Some => return true,
@@ -316,6 +318,15 @@ impl Drop for Driver {
         if !self.ended {
             self.relay.finish_later();
         }
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Whether bytes can come to it by a pipe.
+    fn takes_splices(&self) -> bool {
+        matches!(self, Self::Open(peer) if !peer.is_tls())
     }
 }
 

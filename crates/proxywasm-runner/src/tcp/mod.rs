@@ -13,7 +13,8 @@ mod peer;
 mod relay;
 mod splice;
 
-use crate::properties::{BytestreamProperties, ConnectionProperties};
+use crate::properties::{BytestreamProperties, ConnectionProperties, UpstreamProperties};
+use crate::transport::Stream;
 use crate::upstream::TcpTarget;
 use crate::worker::Worker;
 use driver::Driver;
@@ -22,7 +23,6 @@ use relay::Relay;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 /// What one worker does with the connections of one listener.
 pub(crate) struct TcpRoute {
@@ -32,14 +32,26 @@ pub(crate) struct TcpRoute {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(route: Rc<TcpRoute>, downstream: TcpStream, properties: ConnectionProperties) {
-    let properties = Arc::new(properties);
-    let source = route
-        .chain
-        .reads_properties()
-        .then(|| Box::new(BytestreamProperties(Arc::clone(&properties))) as Box<dyn PropertySource>);
+pub(crate) async fn serve(route: Rc<TcpRoute>, downstream: Stream, properties: ConnectionProperties) {
+    let preamble = match route
+        .target
+        .proxy_protocol
+        .map(|version| properties.proxy_header(version))
+    {
+        None => Rc::default(),
+        Some(Ok(header)) => header.into(),
+        Some(Err(error)) => return tracing::warn!(%error, "the upstream cannot be told of a client"),
+    };
+    let upstream = Arc::new(UpstreamProperties::default());
+    let source = route.chain.reads_properties().then(|| {
+        let properties = BytestreamProperties {
+            connection: Arc::new(properties),
+            upstream: Arc::clone(&upstream),
+        };
+        Box::new(properties) as Box<dyn PropertySource>
+    });
     let relay = Relay::open(&route.worker, &route.chain, source);
-    let mut driver = Driver::new(route, relay, downstream, properties);
+    let mut driver = Driver::new(route, relay, downstream, upstream, preamble);
     let ending = poll_fn(|context| driver.poll(context)).await;
     driver.end(ending);
 }

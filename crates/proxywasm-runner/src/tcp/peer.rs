@@ -2,21 +2,25 @@
 
 use super::relay::Lane;
 use super::splice::Pipe;
+use crate::transport::Stream;
 use bytes::{Bytes, BytesMut};
 use proxywasm_host::CloseSource;
 use socket2::SockRef;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite, Interest};
+use tokio_util::io::poll_read_buf;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Peer {
-    socket: TcpStream,
+    stream: Stream,
+    /// What TLS was given to write, and may not have written yet.
+    unflushed: bool,
     /// All of it was read.
     pub(super) read_end: bool,
     /// All was written, and the peer told so.
@@ -46,9 +50,10 @@ thread_local! {
 // === impl Peer ===
 
 impl Peer {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self {
-            socket,
+            stream,
+            unflushed: false,
             read_end: false,
             write_end: false,
             broken: false,
@@ -74,29 +79,26 @@ impl Peer {
     /// Reads a piece; none at the end.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         SHARED.with_borrow_mut(|block| {
-            loop {
-                ready!(self.socket.poll_read_ready(context))?;
-                block.clear();
-                block.reserve(BLOCK);
-                match self.socket.try_read_buf(block) {
-                    Ok(0) => {
-                        self.note_read_end();
-                        return Poll::Ready(Ok(None));
-                    }
-                    Ok(size) if size < SMALL => return Poll::Ready(Ok(Some(Bytes::copy_from_slice(block)))),
-                    Ok(_) => return Poll::Ready(Ok(Some(block.split().freeze()))),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Poll::Ready(Err(error)),
+            block.clear();
+            block.reserve(BLOCK);
+            let size = ready!(poll_read_buf(Pin::new(&mut self.stream), context, block))?;
+            Poll::Ready(Ok(match size {
+                0 => {
+                    self.note_read_end();
+                    None
                 }
-            }
+                size if size < SMALL => Some(Bytes::copy_from_slice(block)),
+                _ => Some(block.split().freeze()),
+            }))
         })
     }
 
     /// Moves what there is to a pipe that is empty. Returns whether anything came; nothing does at the end.
     pub(super) fn poll_fill(&mut self, pipe: &mut Pipe, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let socket = self.stream.socket();
         loop {
-            ready!(self.socket.poll_read_ready(context))?;
-            match self.socket.try_io(Interest::READABLE, || pipe.fill(&self.socket)) {
+            ready!(socket.poll_read_ready(context))?;
+            match socket.try_io(Interest::READABLE, || pipe.fill(socket)) {
                 Ok(0) => {
                     self.note_read_end();
                     return Poll::Ready(Ok(false));
@@ -110,12 +112,10 @@ impl Peer {
 
     /// Writes what a pipe has.
     pub(super) fn poll_drain(&mut self, pipe: &mut Pipe, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = self.stream.socket();
         loop {
-            ready!(self.socket.poll_write_ready(context))?;
-            match self
-                .socket
-                .try_io(Interest::WRITABLE, || pipe.drain(&self.socket))
-            {
+            ready!(socket.poll_write_ready(context))?;
+            match socket.try_io(Interest::WRITABLE, || pipe.drain(socket)) {
                 Ok(_) => return Poll::Ready(Ok(())),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -125,33 +125,45 @@ impl Peer {
 
     /// Writes what waits.
     pub(super) fn poll_write(&mut self, lane: &mut Lane, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.socket.poll_write_ready(context))?;
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut count = 0;
-            for (slice, chunk) in slices.iter_mut().zip(lane.chunks()) {
-                *slice = IoSlice::new(chunk);
-                count += 1;
-            }
-            match self
-                .socket
-                .try_write_vectored(slices.get(..count).unwrap_or_default())
-            {
-                Ok(written) => {
-                    lane.advance(written);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(lane.chunks()) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
         }
+        let slices = slices.get(..count).unwrap_or_default();
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
+        lane.advance(written);
+        self.unflushed = self.is_tls();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether TLS has something that the socket did not take.
+    pub(super) fn is_unflushed(&self) -> bool {
+        self.unflushed
+    }
+
+    /// Has TLS write what it was given.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     /// Tells the peer that all was written.
-    pub(super) fn end_writing(&mut self) -> io::Result<()> {
+    pub(super) fn poll_end_writing(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(socket) => socket.shut_down(Shutdown::Write)?,
+            Stream::Tls(stream) => ready!(Pin::new(stream).poll_shutdown(context))?,
+        }
         self.write_end = true;
         self.closed_by.get_or_insert(CloseSource::Local);
-        SockRef::from(&self.socket).shutdown(Shutdown::Write)
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether the bytes of its socket are not those that it stands for, and cannot be spliced.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
     }
 
     /// It broke, or was closed by who it is connected to.
@@ -170,7 +182,7 @@ impl Peer {
     /// Closes it so that its peer cannot take that for an end.
     pub(super) fn reset(self) {
         // Where that cannot be had, it is closed all the same.
-        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
     }
 
     fn note_read_end(&mut self) {

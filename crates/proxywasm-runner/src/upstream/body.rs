@@ -78,6 +78,15 @@ impl RequestBody {
             _ => true,
         }
     }
+
+    /// It goes where trailers need not be announced.
+    pub(crate) fn allow_all_trailers(&mut self) {
+        match self {
+            Self::Filtered(filtered) => filtered.allow_all_trailers(),
+            Self::Replayed(replay) => replay.allow_all_trailers(),
+            Self::Empty | Self::Full(_) | Self::Passed(_) => {}
+        }
+    }
 }
 
 impl Body for RequestBody {

@@ -1,63 +1,129 @@
 //! Connections to upstreams.
 
+use super::target::{Endpoint, UpstreamAddress};
+use crate::tls::{ClientTls, TlsError};
+use crate::transport::{Address, Socket, Stream};
 use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::{TlsConnector, TlsStream};
 
 /// No connection to an upstream can be had.
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// Nothing answered in time.
-    #[error("no connection to the upstream {host}:{port} within {} ms", limit.as_millis())]
+    #[error("no connection to the upstream {upstream} within {} ms", limit.as_millis())]
     Timeout {
-        /// The host.
-        host: String,
-        /// The port.
-        port: u16,
+        /// Its address.
+        upstream: UpstreamAddress,
         /// The time it had.
         limit: Duration,
     },
     /// Refused, unreachable, or of an unknown name.
-    #[error("no connection to the upstream {host}:{port}: {error}")]
+    #[error("no connection to the upstream {upstream}: {error}")]
     Failed {
-        /// The host.
-        host: String,
-        /// The port.
-        port: u16,
+        /// Its address.
+        upstream: UpstreamAddress,
         /// Why.
         #[source]
         error: io::Error,
     },
+    /// It speaks no TLS, or shows a certificate that is not trusted, or does not trust this one.
+    #[error("no connection to the upstream {upstream} by TLS: {error}")]
+    Tls {
+        /// Its address.
+        upstream: UpstreamAddress,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The name that is to be asked for in TLS is none.
+    #[error("no connection to the upstream {upstream} by TLS: {error}")]
+    TlsName {
+        /// Its address.
+        upstream: UpstreamAddress,
+        /// Why.
+        #[source]
+        error: Box<TlsError>,
+    },
+    /// HTTP/2 was asked for, and the upstream has chosen another protocol.
+    #[error("the upstream {0} does not speak HTTP/2: it did not choose it by ALPN")]
+    NoHttp2(UpstreamAddress),
     /// The HTTP client refused the connection.
     #[error("the connection to the upstream cannot be used: {0}")]
     Unusable(#[source] hyper::Error),
 }
 
-/// Connects, trying each address of the host in turn.
+/// Connects, trying each address of the host in turn. Over TLS, these protocols are offered by ALPN. What stands in `preamble` is sent
+/// first, before TLS.
 pub(crate) async fn connect(
-    host: &str,
-    port: u16,
-    limit: Duration,
-) -> Result<(TcpStream, SocketAddr), ConnectError> {
+    endpoint: &Endpoint,
+    alpn: &[&[u8]],
+    preamble: &[u8],
+) -> Result<(Stream, Address), ConnectError> {
     let attempt = async {
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
-        let address = stream.peer_addr()?;
-        Ok((stream, address))
+        let (socket, address) = open(&endpoint.address, preamble).await?;
+        match &endpoint.tls {
+            None => Ok((Stream::Plain(socket), address)),
+            // Boxed, for it is over soon.
+            Some(tls) => Ok((Box::pin(shake_hands(endpoint, tls, alpn, socket)).await?, address)),
+        }
     };
-    match tokio::time::timeout(limit, attempt).await {
-        Ok(Ok(connected)) => Ok(connected),
-        Ok(Err(error)) => Err(ConnectError::Failed {
-            host: host.to_owned(),
-            port,
-            error,
-        }),
-        Err(_) => Err(ConnectError::Timeout {
-            host: host.to_owned(),
-            port,
+    let limit = endpoint.connect_timeout;
+    tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
+        Err(ConnectError::Timeout {
+            upstream: endpoint.address.clone(),
             limit,
-        }),
-    }
+        })
+    })
+}
+
+async fn open(upstream: &UpstreamAddress, preamble: &[u8]) -> Result<(Socket, Address), ConnectError> {
+    let opened = async {
+        let (mut socket, address) = match upstream {
+            UpstreamAddress::Host { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                let address = Address::Ip(stream.peer_addr()?);
+                (Socket::Tcp(stream), address)
+            }
+            UpstreamAddress::Unix(path) => {
+                let stream = UnixStream::connect(path).await?;
+                (Socket::Unix(stream), Address::Unix(path.clone()))
+            }
+        };
+        if !preamble.is_empty() {
+            socket.write_all(preamble).await?;
+        }
+        Ok((socket, address))
+    };
+    opened.await.map_err(|error| ConnectError::Failed {
+        upstream: upstream.clone(),
+        error,
+    })
+}
+
+async fn shake_hands(
+    endpoint: &Endpoint,
+    tls: &ClientTls,
+    alpn: &[&[u8]],
+    socket: Socket,
+) -> Result<Stream, ConnectError> {
+    let upstream = &endpoint.address;
+    let name = tls
+        .server_name(endpoint.host())
+        .map_err(|error| ConnectError::TlsName {
+            upstream: upstream.clone(),
+            error: Box::new(error),
+        })?;
+    let connector = TlsConnector::from(Arc::new(tls.offering(alpn)));
+    let connected = connector.connect(name, socket).await;
+    let stream = connected.map_err(|error| ConnectError::Tls {
+        upstream: upstream.clone(),
+        error,
+    })?;
+    Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
 }

@@ -103,8 +103,8 @@ fn environment_variables() {
         ("127.0.0.1:${NOT_SET:-0}", None),
         ("127.0.0.1:${EMPTY:-0}", None),
         ("${NOT_SET}", Some("NOT_SET")),
-        ("'${ADDRESS}'", Some("socket address")),
-        ("$${ADDRESS}", Some("invalid interpolated scalar")),
+        ("'${ADDRESS}'", Some("is no address")),
+        ("$${ADDRESS}", Some("is no address")),
     ];
     for (address, expected) in table {
         let file = folder.file("proxy.yaml", format!("listeners:\n  - address: {address}\n"));

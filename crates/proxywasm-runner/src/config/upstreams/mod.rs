@@ -5,7 +5,9 @@ mod health;
 mod traffic;
 
 use super::routes::Compiled;
+use super::tls::{self, ClientTlsEntry};
 use super::units::Period;
+use super::url::{HttpProtocolEntry, UrlEntry};
 use crate::cluster::{EndpointSettings, UpstreamSettings};
 use crate::upstream::{HttpTarget, UpstreamTarget};
 use balance::{BalanceEntry, HashEntry};
@@ -13,9 +15,9 @@ use health::{EjectionEntry, HealthCheckEntry};
 use http::uri::Authority;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
 use serde_saphyr::Spanned;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::str::FromStr;
 use traffic::{LimitsEntry, RetriesEntry};
 
@@ -26,12 +28,19 @@ pub(super) struct UpstreamEntry {
     /// The name by which routes and plugins call it.
     #[schemars(with = "String")]
     name: Spanned<String>,
-    /// Its server: `http://HOST[:PORT]`. Each address that a name has is a server of its own.
+    /// Its server: `http://HOST[:PORT]` or `https://HOST[:PORT]`; for a UNIX socket, `unix:/PATH` stands in the place of host and port. Each
+    /// address that a name has is a server of its own.
     #[schemars(with = "Option<String>")]
     url: Option<Spanned<UrlEntry>>,
     /// Its servers, if there are several.
     #[serde(default)]
     endpoints: Vec<EndpointEntry>,
+    /// How TLS is spoken to servers of `https`. Default: with the authorities that the system trusts.
+    #[schemars(with = "Option<ClientTlsEntry>")]
+    tls: Option<Spanned<ClientTlsEntry>>,
+    /// The version of HTTP that requests go out with. Calls of plugins are of HTTP/1.1, and of HTTP/2 for gRPC, whatever this says. Default:
+    /// `auto`.
+    protocol: Option<HttpProtocolEntry>,
     /// What gRPC calls of plugins name in `:authority`. Default: the address. HTTP calls name what the plugin gives.
     #[schemars(with = "Option<String>")]
     authority: Option<Spanned<String>>,
@@ -65,16 +74,12 @@ pub(super) struct UpstreamEntry {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EndpointEntry {
-    /// `http://HOST[:PORT]`.
+    /// `http://HOST[:PORT]` or `https://HOST[:PORT]`. For a UNIX socket, `unix:/PATH` stands in the place of host and port.
     #[schemars(with = "String")]
-    url: UrlEntry,
+    url: Spanned<UrlEntry>,
     /// Its part of the requests, compared with the others'. Default: `1`.
     weight: Option<NonZeroU32>,
 }
-
-/// The URL of a server.
-#[derive(Debug)]
-struct UrlEntry(HttpTarget);
 
 /// What is wrong with upstreams, and where.
 pub(super) fn check(entries: &[UpstreamEntry]) -> Compiled<()> {
@@ -88,7 +93,7 @@ pub(super) fn check(entries: &[UpstreamEntry]) -> Compiled<()> {
             let message = format!("two upstreams are called `{}`; names have to differ", name.value);
             return Err((name.referenced, message));
         }
-        entry.settings()?;
+        entry.settings(None)?;
     }
     Ok(())
 }
@@ -100,9 +105,10 @@ impl UpstreamEntry {
         &self.name.value
     }
 
-    /// The settings of the upstream, or what is wrong with them and where.
-    pub(super) fn settings(&self) -> Compiled<UpstreamSettings> {
-        let endpoints = self.endpoints()?;
+    /// The settings of the upstream, or what is wrong with them and where. Files of TLS are relative to the folder; without one they are not
+    /// looked at.
+    pub(super) fn settings(&self, folder: Option<&Path>) -> Compiled<UpstreamSettings> {
+        let endpoints = self.endpoints(folder)?;
         let Some(first) = endpoints.first() else {
             let message = "an upstream needs a `url` or `endpoints`";
             return Err((self.name.referenced, message.to_owned()));
@@ -135,8 +141,8 @@ impl UpstreamEntry {
         })
     }
 
-    fn endpoints(&self) -> Compiled<Vec<EndpointSettings>> {
-        let own = self.url.as_ref().map(|url| (&url.value, NonZeroU32::MIN));
+    fn endpoints(&self, folder: Option<&Path>) -> Compiled<Vec<EndpointSettings>> {
+        let own = self.url.as_ref().map(|url| (url, NonZeroU32::MIN));
         if let Some(url) = self.url.as_ref().filter(|_| !self.endpoints.is_empty()) {
             let message = "`url` and `endpoints` cannot both be given";
             return Err((url.referenced, message.to_owned()));
@@ -145,14 +151,36 @@ impl UpstreamEntry {
             .endpoints
             .iter()
             .map(|entry| (&entry.url, entry.weight.unwrap_or(NonZeroU32::MIN)));
-        let endpoints = own.into_iter().chain(several).map(|(url, weight)| {
-            let mut target = url.0.clone();
-            if let Some(period) = self.connect_timeout {
-                target.connect_timeout = period.0;
+        let endpoints = own.into_iter().chain(several);
+        endpoints
+            .map(|(url, weight)| {
+                let target = self.target(url, folder)?;
+                Ok(EndpointSettings { target, weight })
+            })
+            .collect()
+    }
+
+    fn target(&self, url: &Spanned<UrlEntry>, folder: Option<&Path>) -> Compiled<HttpTarget> {
+        let location = url.referenced;
+        let url = &url.value.0;
+        if let Some(tls) = self.tls.as_ref().filter(|_| !url.is_tls()) {
+            let message = "`tls` is for servers of TLS: `https://HOST[:PORT]`";
+            return Err((tls.referenced, message.to_owned()));
+        }
+        let tls = folder.map(|folder| tls::of_upstream(url, self.tls.as_ref(), location, folder));
+        match url.clone().target(tls.transpose()?.flatten()) {
+            UpstreamTarget::Http(mut target) => {
+                if let Some(period) = self.connect_timeout {
+                    target.endpoint.connect_timeout = period.0;
+                }
+                target.protocol = self.protocol.map_or(target.protocol, Into::into);
+                Ok(target)
             }
-            EndpointSettings { target, weight }
-        });
-        Ok(endpoints.collect())
+            UpstreamTarget::Echo | UpstreamTarget::Tcp(_) => {
+                let message = "it is no HTTP server; write `http://HOST[:PORT]` or `https://HOST[:PORT]`";
+                Err((location, message.to_owned()))
+            }
+        }
     }
 
     fn authority(&self) -> Compiled<Option<String>> {
@@ -168,20 +196,6 @@ impl UpstreamEntry {
                 );
                 Err((authority.referenced, message))
             }
-        }
-    }
-}
-
-// === impl UrlEntry ===
-
-impl<'de> Deserialize<'de> for UrlEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.parse().map_err(de::Error::custom)? {
-            UpstreamTarget::Http(target) => Ok(Self(target)),
-            UpstreamTarget::Echo | UpstreamTarget::Tcp(_) => Err(de::Error::custom(format!(
-                "`{text}` is no HTTP server; write `http://HOST[:PORT]`"
-            ))),
         }
     }
 }
@@ -216,7 +230,9 @@ mod tests {
                 "",
             ),
             ("", "an upstream needs a `url` or `endpoints`"),
-            ("url: 'tcp://h:1'", "`tcp://h:1` is no HTTP server"),
+            ("url: 'tcp://h:1'", "it is no HTTP server"),
+            ("url: 'https://h', tls: { server_name: s }, protocol: http2", ""),
+            ("url: 'http://h', tls: {}", "`tls` is for servers of TLS"),
             (
                 "url: 'http://h', endpoints: [{ url: 'http://h' }]",
                 "`url` and `endpoints` cannot both be given",

@@ -1,0 +1,139 @@
+//! Connections of HTTP clients.
+
+use super::idle::Streams;
+use super::options::HttpOptions;
+use super::preface;
+use crate::driver::{self, Client, HttpListener};
+use crate::properties::ConnectionProperties;
+use crate::shutdown::Shutdown;
+use crate::tls::HTTP_2;
+use crate::transport::{LocalExecutor, Stream};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+
+/// What hyper sets aside for headers without asking for memory each time.
+const HEADERS_WITHOUT_ALLOCATION: usize = 100;
+
+/// Serves a connection to its end.
+pub(super) async fn serve(
+    stream: Stream,
+    properties: ConnectionProperties,
+    listener: Rc<HttpListener>,
+    options: &HttpOptions,
+    shutdown: Shutdown,
+) -> Result<(), Box<dyn std::error::Error>> {
+    if speaks_http2(&stream, options).await? {
+        // The rarer one inside of a proxy, with the larger state.
+        Box::pin(serve_http2(stream, properties, listener, options, shutdown)).await?;
+    } else {
+        serve_http1(stream, properties, listener, options, shutdown).await?;
+    }
+    Ok(())
+}
+
+/// What the client speaks: as agreed by ALPN, else as it begins.
+async fn speaks_http2(stream: &Stream, options: &HttpOptions) -> io::Result<bool> {
+    match stream {
+        Stream::Tls(_) => Ok(stream.alpn() == Some(HTTP_2)),
+        Stream::Plain(_) if !options.http2 => Ok(false),
+        Stream::Plain(socket) => {
+            let begun = tokio::time::timeout(options.head_timeout, preface::is_http2(socket));
+            begun
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        }
+    }
+}
+
+async fn serve_http1(
+    stream: Stream,
+    properties: ConnectionProperties,
+    listener: Rc<HttpListener>,
+    options: &HttpOptions,
+    mut shutdown: Shutdown,
+) -> hyper::Result<()> {
+    let client = Rc::new(Client::new(properties));
+    let requests = Rc::clone(&client);
+    let service = service_fn(move |request| {
+        let (listener, client) = (Rc::clone(&listener), Rc::clone(&requests));
+        async move { driver::serve(&listener, &client, request).await }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.head_timeout)
+        .max_header_size(options.max_header_bytes);
+    if options.max_headers != HEADERS_WITHOUT_ALLOCATION {
+        builder.max_headers(options.max_headers);
+    }
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let stopped = tokio::select! {
+        biased;
+        result = connection.as_mut() => Some(result),
+        () = shutdown.requested() => None,
+    };
+    match stopped {
+        Some(result) => result?,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await?;
+        }
+    }
+    client.tunnel().await;
+    Ok(())
+}
+
+async fn serve_http2(
+    stream: Stream,
+    properties: ConnectionProperties,
+    listener: Rc<HttpListener>,
+    options: &HttpOptions,
+    mut shutdown: Shutdown,
+) -> hyper::Result<()> {
+    let client = Rc::new(Client::new(properties));
+    let streams = Streams::new();
+    let opened = Rc::clone(&streams);
+    let service = service_fn(move |request| {
+        let (listener, client, stream) = (Rc::clone(&listener), Rc::clone(&client), opened.open());
+        async move {
+            let response = driver::serve(&listener, &client, request).await?;
+            Ok::<_, driver::Aborted>(response.map(|body| stream.keep(body)))
+        }
+    });
+    let header_bytes = u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX);
+    let connection = http2::Builder::new(LocalExecutor)
+        .timer(TokioTimer::new())
+        .max_header_list_size(header_bytes)
+        .max_concurrent_streams(options.max_streams)
+        .initial_stream_window_size(options.stream_window)
+        .initial_connection_window_size(options.connection_window)
+        .keep_alive_interval(options.ping_interval)
+        .keep_alive_timeout(options.ping_timeout)
+        .max_pending_accept_reset_streams(options.max_pending_resets)
+        .max_local_error_reset_streams(options.max_error_resets)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => return result,
+        () = shutdown.requested() => {
+            connection.as_mut().graceful_shutdown();
+            return connection.await;
+        }
+        () = streams.idle(options.head_timeout) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    // A client that is there says that it has understood.
+    streams.touch();
+    tokio::select! {
+        result = connection => result,
+        () = streams.idle(options.ping_timeout) => Ok(()),
+    }
+}

@@ -1,0 +1,194 @@
+//! Connections of clients: accepted, served, and let go.
+
+mod http;
+mod idle;
+mod options;
+mod preface;
+mod proxy_protocol;
+
+pub use options::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
+
+use crate::driver::HttpListener;
+use crate::properties::ConnectionProperties;
+use crate::shutdown::Shutdown;
+use crate::tcp::{self, TcpRoute};
+use crate::tls::{ServerTls, TlsSession};
+use crate::transport::{Address, Listener, Socket, Stream};
+use options::BEGIN_TIMEOUT;
+use std::cell::Cell;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+/// How long accepting rests when the process has no descriptors left.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// The connections of one worker.
+pub(crate) struct Connections {
+    /// How many there are, for whoever hands over new ones.
+    load: Arc<AtomicUsize>,
+    open: Cell<usize>,
+    changed: tokio::sync::Notify,
+    shutdown: Shutdown,
+}
+
+/// What one worker does with the connections of a listener.
+pub(crate) struct Service {
+    pub(crate) application: Application,
+    /// Whether a proxy before this one says whose connections they are.
+    pub(crate) proxy_protocol: bool,
+    pub(crate) tls: Option<ServerTls>,
+    pub(crate) http: HttpOptions,
+    /// How many connections the listener may have, in all workers, and how many it has.
+    pub(crate) max_connections: usize,
+    pub(crate) connections: Arc<AtomicUsize>,
+}
+
+/// What the bytes of a connection are.
+pub(crate) enum Application {
+    Http(Rc<HttpListener>),
+    Tcp(Rc<TcpRoute>),
+}
+
+/// Counts one connection while it lives.
+struct Counted {
+    all: Rc<Connections>,
+    service: Rc<Service>,
+}
+
+// === impl Connections ===
+
+impl Connections {
+    pub(crate) fn new(load: Arc<AtomicUsize>, shutdown: Shutdown) -> Rc<Self> {
+        Rc::new(Self {
+            load,
+            open: Cell::new(0),
+            changed: tokio::sync::Notify::new(),
+            shutdown,
+        })
+    }
+
+    /// Accepts until shutdown.
+    pub(crate) async fn accept(self: Rc<Self>, listener: Listener, service: Rc<Service>) {
+        let mut shutdown = self.shutdown.clone();
+        let mut stopped = pin!(shutdown.requested());
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stopped => return,
+            };
+            match accepted {
+                Ok((socket, peer)) => {
+                    self.load.fetch_add(1, Ordering::Relaxed);
+                    self.serve(socket, peer, &service);
+                }
+                Err(error) => rest_after(&error).await,
+            }
+        }
+    }
+
+    /// Serves a connection, in the background. The load counts it already.
+    pub(crate) fn serve(self: &Rc<Self>, socket: Socket, peer: Address, service: &Rc<Service>) {
+        self.open.set(self.open.get() + 1);
+        let others = service.connections.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted {
+            all: Rc::clone(self),
+            service: Rc::clone(service),
+        };
+        if others >= service.max_connections {
+            tracing::debug!(%peer, limit = service.max_connections, "a connection is closed, for there are too many");
+            return;
+        }
+        let shutdown = self.shutdown.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = serve(socket, &peer, &counted.service, shutdown).await {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+            drop(counted);
+        });
+    }
+
+    /// Waits until all connections are gone.
+    pub(crate) async fn drained(&self) {
+        while self.open.get() > 0 {
+            self.changed.notified().await;
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn open(&self) -> usize {
+        self.open.get()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.service.connections.fetch_sub(1, Ordering::Relaxed);
+        self.all.load.fetch_sub(1, Ordering::Relaxed);
+        self.all.open.set(self.all.open.get() - 1);
+        self.all.changed.notify_one();
+    }
+}
+
+/// Accepting failed: for one connection, or for want of descriptors.
+pub(crate) async fn rest_after(error: &io::Error) {
+    if matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    ) {
+        return;
+    }
+    tracing::warn!(%error, "cannot accept connections; trying again soon");
+    tokio::time::sleep(ACCEPT_REST).await;
+}
+
+async fn serve(
+    mut socket: Socket,
+    peer: &Address,
+    service: &Service,
+    shutdown: Shutdown,
+) -> Result<(), Box<dyn std::error::Error>> {
+    socket.set_nodelay()?;
+    let mut addresses = (peer.clone(), socket.local_address()?);
+    if service.proxy_protocol {
+        let told = Box::pin(begin(proxy_protocol::receive(&mut socket))).await?;
+        addresses = told.unwrap_or(addresses);
+    }
+    let mut properties = ConnectionProperties::new(addresses.0, addresses.1);
+    let stream = match &service.tls {
+        None => Stream::Plain(socket),
+        Some(tls) => {
+            // Boxed, for it is over soon, and the connection is not.
+            let (stream, session) = Box::pin(shake_hands(tls, socket)).await?;
+            properties.set_tls(session);
+            stream
+        }
+    };
+    match &service.application {
+        Application::Http(listener) => {
+            http::serve(stream, properties, Rc::clone(listener), &service.http, shutdown).await?;
+        }
+        // It goes on until it ends, or the worker does.
+        Application::Tcp(route) => tcp::serve(Rc::clone(route), stream, properties).await,
+    }
+    Ok(())
+}
+
+/// Has TLS agreed on.
+async fn shake_hands(tls: &ServerTls, socket: Socket) -> io::Result<(Stream, TlsSession)> {
+    let acceptor = TlsAcceptor::from(tls.current());
+    let stream = begin(acceptor.accept(socket)).await?;
+    let state = stream.get_ref().1;
+    let session = TlsSession::new(state, state.server_name());
+    Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), session))
+}
+
+/// Waits for what begins a connection, not for long.
+async fn begin<T>(begun: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let begun = tokio::time::timeout(BEGIN_TIMEOUT, begun).await;
+    begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}

@@ -1,0 +1,16 @@
+//! Connections as bytes: over TCP or a UNIX socket, with TLS or without. Both sides of the proxy use them.
+//!
+//! A [`Socket`] is what the system gives, a [`Stream`] what HTTP and TCP plugins read and write. Both are enums, so that nothing on
+//! the way of a byte goes through a table of functions.
+
+mod address;
+mod executor;
+mod listener;
+mod socket;
+mod stream;
+
+pub use address::{Address, AddressError};
+pub(crate) use executor::LocalExecutor;
+pub(crate) use listener::{BoundListener, Listener};
+pub(crate) use socket::{BoundSocket, Socket};
+pub(crate) use stream::Stream;
