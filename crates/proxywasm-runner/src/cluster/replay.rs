@@ -89,7 +89,7 @@ impl Replay {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut kept = self.kept.borrow_mut();
-        if self.number < kept.last || (kept.spent && self.given == 0 && self.number > 0) {
+        if self.is_gone(&kept) {
             return Poll::Ready(Some(Err(Gone.into())));
         }
         kept.last = self.number;
@@ -111,8 +111,11 @@ impl Replay {
                 Poll::Ready(Some(Err(error)))
             }
             Some(Ok(frame)) => {
-                kept.keep(&frame);
-                self.given += 1;
+                // Those without data say nothing, and a client could send any number of them.
+                if !frame.data_ref().is_some_and(Bytes::is_empty) {
+                    kept.keep(&frame);
+                    self.given += 1;
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
         }
@@ -120,7 +123,8 @@ impl Replay {
 
     pub(crate) fn is_end_stream(&self) -> bool {
         let kept = self.kept.borrow();
-        self.given >= kept.frames.len() && (kept.ended || kept.source.is_end_stream())
+        // One that is gone has to be read, and so to fail: it would pass for an empty one.
+        !self.is_gone(&kept) && self.given >= kept.frames.len() && (kept.ended || kept.source.is_end_stream())
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -131,6 +135,11 @@ impl Replay {
         } else {
             SizeHint::default()
         }
+    }
+
+    /// Whether another one is read by now, or some of this one is lost.
+    fn is_gone(&self, kept: &Kept) -> bool {
+        self.number < kept.last || (kept.spent && self.given == 0 && self.number > 0)
     }
 }
 
@@ -172,5 +181,61 @@ impl fmt::Debug for Replay {
         f.debug_struct("Replay")
             .field("given", &self.given)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    fn replay(body: &'static [u8], room: usize) -> Replay {
+        Replay {
+            kept: Rc::new(RefCell::new(Kept {
+                source: RequestBody::Full(Bytes::from_static(body)),
+                frames: Vec::new(),
+                room,
+                spent: false,
+                ended: false,
+                last: 0,
+            })),
+            given: 0,
+            number: 0,
+        }
+    }
+
+    /// The next data; nothing if the body fails.
+    fn next(body: &mut Replay) -> Option<Bytes> {
+        match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_is_lost_fails_and_is_not_empty() {
+        // How much may be kept of four bytes, and what comes the second time.
+        for (room, expected) in [(4, Some("body")), (3, None)] {
+            let mut first = replay(b"body", room);
+            let mut second = first.again();
+            assert_eq!(next(&mut first).as_deref(), Some(&b"body"[..]));
+            assert!(first.is_end_stream());
+            assert_eq!(first.is_whole(), expected.is_some());
+            assert!(!second.is_end_stream(), "{room}");
+            assert_eq!(
+                next(&mut second).as_deref(),
+                expected.map(str::as_bytes),
+                "{room}"
+            );
+            assert!(next(&mut first).is_none(), "the other one is read");
+        }
+    }
+
+    #[test]
+    fn pieces_without_data_are_not_kept() {
+        let mut body = replay(b"", 0);
+        assert_eq!(next(&mut body).as_deref(), Some(&b""[..]));
+        assert!(body.is_whole() && body.kept.borrow().frames.is_empty());
+        assert!(body.is_end_stream() && body.again().is_end_stream());
     }
 }

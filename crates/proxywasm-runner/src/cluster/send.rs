@@ -72,7 +72,9 @@ impl Cluster {
             let more = (tried.len() as u64) < u64::from(retries.attempts);
             let copy = (copies && more).then(|| copy(&request)).flatten();
             let attempt = attempt(&endpoint, request, retries.per_try_timeout, tell).await;
-            self.report(&endpoint, attempt.is_success());
+            if let Some(success) = attempt.is_success() {
+                self.report(&endpoint, success);
+            }
             // What is sent again, if it may be. Where no connection could be made nobody has more to do for it, so no budget is needed.
             let mut permit = |again: Option<Request<RequestBody>>, was_sent: bool| {
                 let again = again.filter(|again| more && again.body().is_whole())?;
@@ -129,14 +131,18 @@ async fn attempt(
 // === impl Attempt ===
 
 impl Attempt {
-    /// Whether the server did its part.
-    fn is_success(&self) -> bool {
+    /// Whether the server did its part; nothing if it never got all of the request, for the client broke that off.
+    fn is_success(&self) -> Option<bool> {
         match self {
-            Self::Response(response) => !matches!(
+            Self::Response(response) => Some(!matches!(
                 response.status(),
                 StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-            ),
-            Self::Failed(_) | Self::TimedOut(_) => false,
+            )),
+            Self::Failed(Failed {
+                error: UpstreamError::Exchange(error),
+                ..
+            }) if error.is_user() => None,
+            Self::Failed(_) | Self::TimedOut(_) => Some(false),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Default for PathRules {
 // === impl PathRules ===
 
 impl PathRules {
-    /// Changes the path of a request target in origin form, where it needs that.
+    /// Changes the path of a request target, where it needs that. The rest of it stays.
     ///
     /// # Errors
     /// The request is to be refused.
@@ -71,7 +71,11 @@ impl PathRules {
             path.push_str(query);
         }
         if let Ok(path) = PathAndQuery::try_from(path) {
-            *uri = Uri::from(path);
+            let mut parts = uri.clone().into_parts();
+            parts.path_and_query = Some(path);
+            if let Ok(changed) = Uri::from_parts(parts) {
+                *uri = changed;
+            }
         }
         Ok(())
     }
@@ -204,6 +208,7 @@ mod tests {
             ("/a%2", [Err(Escape); 3]),
             ("/a%zz", [Err(Escape); 3]),
             ("*", [Ok("*"); 3]),
+            ("https://h:1/a/../b?c", [Ok("https://h:1/b?c"); 3]),
         ];
         let slashes = [
             EscapedSlashes::Refuse,
