@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, request, re
 /// Headers that concern one connection only and have no constant in `http`.
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// A request that no plugin and no upstream gets to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,12 +179,15 @@ pub(crate) fn send_response(head: &mut response::Parts, method: &Method, ends: b
 fn receive_host(head: &mut request::Parts) -> Result<(), Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
-    if another.is_some() {
+    if another.is_some() || host.is_some_and(|host| !is_host(host)) {
         return Err(Refusal::Host);
     }
     match head.uri.authority() {
         Some(authority) => {
             let named = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host)?;
+            if !is_host(&named) {
+                return Err(Refusal::Host);
+            }
             // Over HTTP/1.1 the target overrides the header (RFC 9112, section 3.2.2), over HTTP/2 they may not differ (RFC 9113, section
             // 8.3.1).
             if head.version == Version::HTTP_2 && host.is_some_and(|host| !same_host(host, &named)) {
@@ -197,6 +201,15 @@ fn receive_host(head: &mut request::Parts) -> Result<(), Refusal> {
         None => {}
     }
     Ok(())
+}
+
+/// Whether a value has only what a host and a port have (RFC 3986, section 3.2.2). With a user name, a slash or the like, routes could see
+/// another host in it than the upstream does; RFC 9112, section 3.2, has it refused.
+fn is_host(value: &HeaderValue) -> bool {
+    value
+        .as_bytes()
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(byte))
 }
 
 fn same_host(one: &HeaderValue, other: &HeaderValue) -> bool {
@@ -264,6 +277,9 @@ fn strip_but_upgrade(headers: &mut HeaderMap) -> bool {
     if !listed(headers, &CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade")) {
         return false;
     }
+    if listed(headers, &UPGRADE).any(carries_requests) {
+        return false;
+    }
     let Some(protocol) = headers.get(UPGRADE).cloned() else {
         return false;
     };
@@ -271,6 +287,15 @@ fn strip_but_upgrade(headers: &mut HeaderMap) -> bool {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol);
     true
+}
+
+/// Whether a protocol is HTTP again, or TLS with it inside. Upgraded to one, a connection would carry requests past plugins and routes
+/// (request smuggling), so it is not upgraded, which a client has to put up with (RFC 9110, section 7.8).
+fn carries_requests(protocol: &str) -> bool {
+    let name = protocol.split('/').next().unwrap_or(protocol).trim();
+    ["h2c", "h2", "http", "tls"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Takes off what concerns one connection only, and what `connection` names.
@@ -292,6 +317,7 @@ fn strip_connection(headers: &mut HeaderMap) {
         PROXY_AUTHENTICATE,
         PROXY_AUTHORIZATION,
         UPGRADE,
+        HTTP2_SETTINGS,
     ] {
         headers.remove(name);
     }
@@ -396,6 +422,11 @@ mod tests {
             ("OPTIONS", "*", &[("host", "h")], Ok(("*", "h"))),
             ("GET", "/", &[], Err(Refusal::Host)),
             ("GET", "/", &[("host", "a"), ("host", "b")], Err(Refusal::Host)),
+            ("GET", "/", &[("host", "user@h")], Err(Refusal::Host)),
+            ("GET", "/", &[("host", "h/a")], Err(Refusal::Host)),
+            ("GET", "http://user@t/", &[("host", "t")], Err(Refusal::Host)),
+            ("GET", "/", &[("host", "[::1]:80")], Ok(("/", "[::1]:80"))),
+            ("GET", "/", &[("host", "")], Ok(("/", ""))),
             ("CONNECT", "t:80", &[("host", "t:80")], Err(Refusal::Connect)),
         ];
         for (method, uri, headers, expected) in table {
@@ -479,7 +510,18 @@ mod tests {
                 false,
             ),
         ];
-        for (headers, version, expected) in table {
+        let others = ["h2c", "websocket, H2C", "HTTP/2.0", "TLS/1.2"].map(|protocol| {
+            [
+                ("host", "h"),
+                ("connection", "upgrade, http2-settings"),
+                ("upgrade", protocol),
+                ("http2-settings", "x"),
+            ]
+        });
+        let others = others
+            .iter()
+            .map(|headers| (&headers[..], Version::HTTP_11, false));
+        for (headers, version, expected) in table.into_iter().chain(others) {
             let mut head = head("GET", "/", headers);
             head.version = version;
             let upgrades = receive_request(&mut head, false).unwrap().upgrades;

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Wakes a [`Watch`].
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ enum Wake {
 
 /// How long nothing may happen before files are read: a certificate and its key rarely change in one moment.
 const QUIET: Duration = Duration::from_millis(200);
+/// After how long they are read all the same: in the same folder there may be a file that is written to all the time.
+const LONGEST: Duration = Duration::from_secs(2);
 
 // === impl WatchTrigger ===
 
@@ -98,15 +100,19 @@ impl Watch {
         }
     }
 
-    /// Waits until something has happened and nothing does any more. Returns whether everything is to be read; nothing at the end.
+    /// Waits until something has happened and nothing does any more, or for long enough. Returns whether everything is to be read; nothing at the end.
     fn next(&self) -> Option<bool> {
         let mut all = false;
         let mut wake = self.wakes.recv().ok()?;
+        let begin = Instant::now();
         loop {
             match wake {
                 Wake::Stop => return None,
                 Wake::All => all = true,
                 Wake::Changed => {}
+            }
+            if begin.elapsed() >= LONGEST {
+                return Some(all);
             }
             wake = match self.wakes.recv_timeout(QUIET) {
                 Ok(wake) => wake,
