@@ -2,8 +2,6 @@
 
 use super::{Server, answers, before, counts, ok, response};
 use proxywasm_tests::harness::{Client, Message, Proxy, chunked};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -165,19 +163,4 @@ fn bodies_come_whole_the_second_time() {
         client.send(chunked(&[b"first ", b"second ", b"third"], &[]));
         assert_eq!(client.receive(false).text(), "first second third");
     }
-}
-
-#[test]
-fn clients_that_break_requests_off_have_no_server_left_out() {
-    let servers = [Server::named("one"), Server::named("other")];
-    let [one, other] = &servers;
-    let proxy = before(&[one, other], "ejection: { failures: 1, time: 1h }");
-    let mut client = TcpStream::connect(proxy.address()).unwrap();
-    // A piece whose length is none.
-    client
-        .write_all(b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\nx\r\n")
-        .unwrap();
-    // Until the proxy is done with it.
-    let _ = client.read_to_end(&mut Vec::new());
-    assert_eq!(answers(&proxy, 4), counts(&[("one", 2), ("other", 2)]));
 }
