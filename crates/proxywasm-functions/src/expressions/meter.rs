@@ -189,16 +189,21 @@ fn rewrite(IdedExpr { id, expr }: IdedExpr) -> (IdedExpr, i64) {
 
 /// Operators that take the same time whatever they get. All others, and functions, pay for what they get.
 fn pay_for_arguments(mut call: CallExpr) -> CallExpr {
-    const FREE: [&str; 7] = [
+    const FREE: [&str; 6] = [
         CONDITIONAL,
         LOGICAL_AND,
         LOGICAL_OR,
         LOGICAL_NOT,
         NEGATE,
-        INDEX,
         NOT_STRICTLY_FALSE,
     ];
-    if !FREE.contains(&call.func_name.as_str()) && !appends(&call) {
+    if call.func_name == INDEX {
+        // What is looked into stays where it is, but a key is looked at as a whole.
+        call.args = match <[IdedExpr; 2]>::try_from(call.args) {
+            Ok([operand, key]) => vec![operand, pay(key)],
+            Err(args) => args.into_iter().map(pay).collect(),
+        };
+    } else if !FREE.contains(&call.func_name.as_str()) && !appends(&call) {
         call.args = call.args.into_iter().map(pay).collect();
         call.target = call.target.map(|target| match qualifies(&target) {
             // It may be the name of a function, in part, and is short.

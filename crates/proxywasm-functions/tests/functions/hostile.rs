@@ -130,6 +130,9 @@ fn large_properties() {
         );
         let often = format!("[{}].all(x, large.size() > x)", ["1"; 50].join(","));
         assert_eq!(world.evaluate(&often), Err(Status::Unavailable));
+        // A key is hashed as a whole.
+        let as_key = format!("[{}].all(x, {{'a': x}}[large] == 1 || true)", ["1"; 50].join(","));
+        assert_eq!(world.evaluate(&as_key), Err(Status::Unavailable));
     });
 }
 
