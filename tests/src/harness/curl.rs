@@ -20,9 +20,36 @@ pub struct Curl {
     pub error: String,
 }
 
+/// Whether there is a program. Where there is none it says so, for a test to be skipped.
+pub fn is_installed(program: &str) -> bool {
+    let started = Command::new(program)
+        .arg("version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    match started {
+        Ok(mut child) => {
+            // Only that it is there counts.
+            let _ = child.kill();
+            let _ = child.wait();
+            true
+        }
+        Err(_) => {
+            eprintln!("skipped: {program} is not installed");
+            false
+        }
+    }
+}
+
 // === impl Curl ===
 
 impl Curl {
+    /// Whether there is curl. Where there is none it says so, for a test to be skipped.
+    pub fn is_installed() -> bool {
+        is_installed("curl")
+    }
+
     /// Runs curl with these arguments.
     ///
     /// # Panics

@@ -23,7 +23,7 @@ mod wire;
 
 pub use authority::{Authority, client_tls, server_settings, server_tls};
 pub use client::Client;
-pub use curl::Curl;
+pub use curl::{Curl, is_installed};
 pub use grpc::{GrpcCall, GrpcServer};
 pub use log::{Captured, capture_log};
 pub use nginx::Nginx;

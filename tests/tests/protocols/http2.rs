@@ -17,6 +17,9 @@ fn url(proxy: &Proxy, path: &str) -> String {
 
 #[test]
 fn both_versions_on_one_port() {
+    if !Curl::is_installed() {
+        return;
+    }
     for guest in [HEADERS_COMPONENT, HEADERS_LEGACY] {
         let proxy = proxy().guest(guest, "").start();
         let url = url(&proxy, "/a?b");
@@ -45,6 +48,9 @@ fn both_versions_on_one_port() {
 
 #[test]
 fn bodies_of_both_directions() {
+    if !Curl::is_installed() {
+        return;
+    }
     let body = "abc".repeat(300_000);
     // On the way to the upstream and on the way back.
     let once = format!("{}\n<{} bytes>", body.to_uppercase(), body.len());
@@ -75,6 +81,9 @@ fn bodies_of_both_directions() {
 
 #[test]
 fn http_1_upstreams_behind_http_2_clients() {
+    if !Curl::is_installed() {
+        return;
+    }
     let origin =
         Origin::fixed("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\nok");
     let proxy = proxy()
@@ -214,6 +223,9 @@ fn more_connections_than_allowed() {
 
 #[test]
 fn heads_that_are_too_large() {
+    if !Curl::is_installed() {
+        return;
+    }
     let options = HttpOptions {
         max_header_bytes: 4096,
         ..HttpOptions::default()

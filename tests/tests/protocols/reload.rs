@@ -30,6 +30,9 @@ fn wait_until(what: impl Fn() -> bool) {
 
 #[test]
 fn of_listeners() {
+    if !Curl::is_installed() {
+        return;
+    }
     let log = capture_log();
     let authority = Authority::new();
     let files = authority.certificate(&["a.test"]);
@@ -60,6 +63,9 @@ fn of_listeners() {
 /// As Kubernetes does it: the files are links through one to a folder, which is put in the place of another.
 #[test]
 fn by_a_link_to_another_folder() {
+    if !Curl::is_installed() {
+        return;
+    }
     let authority = Authority::new();
     let folder = authority.folder().join("mounted");
     let fill = |version: &str, name: &str| {
