@@ -15,8 +15,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-/// Properties that nothing here has a value for: no TLS, no names of routes and clusters.
-const WITHOUT_VALUE: [&str; 12] = [
+/// Properties that nothing here has a value for: no TLS, no names of routes and upstreams.
+const WITHOUT_VALUE: [&str; 14] = [
     "connection.requested_server_name",
     "connection.tls_version",
     "connection.subject_local_certificate",
@@ -27,6 +27,8 @@ const WITHOUT_VALUE: [&str; 12] = [
     "connection.uri_san_peer_certificate",
     "connection.sha256_peer_certificate_digest",
     "connection.peer_certificate",
+    "upstream.request_attempt_count",
+    "upstream.num_endpoints",
     "cluster_name",
     "route_name",
 ];

@@ -1,5 +1,6 @@
 //! What plugins can ask about a connection: the properties that only the proxy knows.
 
+use crate::cluster::Shared;
 use crate::tls::TlsSession;
 use crate::transport::Address;
 use crate::upstream::{ProxyVersion, proxy_header};
@@ -26,7 +27,18 @@ pub(crate) struct UpstreamProperties(Mutex<Way>);
 struct Way {
     /// The name of its route.
     route: Option<Arc<str>>,
+    upstream: Option<NamedUpstream>,
     address: Option<Address>,
+}
+
+/// An upstream with a name, and how it is used for a request.
+#[derive(Debug)]
+pub(crate) struct NamedUpstream {
+    pub(crate) shared: Arc<Shared>,
+    /// Servers that it has now.
+    pub(crate) endpoints: u64,
+    /// Servers to which the request was sent, this one included.
+    pub(crate) attempts: u64,
 }
 
 /// A connection as plugins see it that take it for bytes.
@@ -108,7 +120,12 @@ impl UpstreamProperties {
         self.way().route = name;
     }
 
-    /// The upstream was chosen.
+    /// The upstream was chosen, or tried again.
+    pub(crate) fn set_upstream(&self, upstream: NamedUpstream) {
+        self.way().upstream = Some(upstream);
+    }
+
+    /// The server was chosen.
     pub(crate) fn set(&self, address: Address) {
         self.way().address = Some(address);
     }
@@ -117,6 +134,12 @@ impl UpstreamProperties {
         let way = self.way();
         match path {
             b"route_name" | b"xds\0route_name" => Some((&**way.route.as_ref()?).into()),
+            b"cluster_name" => {
+                let upstream = way.upstream.as_ref()?;
+                Some(upstream.shared.name().into())
+            }
+            b"upstream\0num_endpoints" => Some(PropertyValue::Uint(way.upstream.as_ref()?.endpoints)),
+            b"upstream\0request_attempt_count" => Some(PropertyValue::Uint(way.upstream.as_ref()?.attempts)),
             b"upstream\0address" => Some(way.address.as_ref()?.to_string().into()),
             b"upstream\0port" => port(way.address.as_ref()?),
             _ => None,

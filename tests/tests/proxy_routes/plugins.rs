@@ -6,7 +6,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// A plugin that moves each request below `/go` elsewhere, and tells in `x-edit` which route it had before.
+/// A plugin that moves each request below `/go` elsewhere, and tells in `x-edit` which route it had before; the response tells the name of the
+/// upstream, how many servers that has, and to how many the request was sent.
 const MOVER: &str = r#"(module
   (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
@@ -17,6 +18,12 @@ const MOVER: &str = r#"(module
   (data (i32.const 48) "/a/../second/moved")
   (data (i32.const 80) ":authority")
   (data (i32.const 96) "moved.test")
+  (data (i32.const 200) "cluster_name")
+  (data (i32.const 216) "x-cluster")
+  (data (i32.const 232) "upstream\00num_endpoints")
+  (data (i32.const 256) "x-endpoints")
+  (data (i32.const 272) "upstream\00request_attempt_count")
+  (data (i32.const 312) "x-attempts")
   (func (export "proxy_abi_version_0_2_1"))
   (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
@@ -25,6 +32,18 @@ const MOVER: &str = r#"(module
         (i32.load (i32.const 128)) (i32.load (i32.const 132))))))
     (drop (call $replace (i32.const 0) (i32.const 32) (i32.const 5) (i32.const 48) (i32.const 18)))
     (drop (call $replace (i32.const 0) (i32.const 80) (i32.const 10) (i32.const 96) (i32.const 10)))
+    (i32.const 0))
+  (func $digit (param $path i32) (param $path_len i32) (param $name i32) (param $name_len i32)
+    (if (i32.eqz (call $property (local.get $path) (local.get $path_len) (i32.const 128) (i32.const 132)))
+      (then
+        (i32.store8 (i32.const 140) (i32.add (i32.const 48) (i32.load8_u (i32.load (i32.const 128)))))
+        (drop (call $replace (i32.const 2) (local.get $name) (local.get $name_len) (i32.const 140) (i32.const 1))))))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+    (if (i32.eqz (call $property (i32.const 200) (i32.const 12) (i32.const 128) (i32.const 132)))
+      (then (drop (call $replace (i32.const 2) (i32.const 216) (i32.const 9)
+        (i32.load (i32.const 128)) (i32.load (i32.const 132))))))
+    (call $digit (i32.const 232) (i32.const 22) (i32.const 256) (i32.const 11))
+    (call $digit (i32.const 272) (i32.const 30) (i32.const 312) (i32.const 10))
     (i32.const 0)))"#;
 
 /// A file of the plugin that no other test uses.
@@ -86,5 +105,8 @@ fn plugins_are_chosen_before_and_upstreams_after() {
         assert_eq!(response.header("x-target").as_deref(), Some(target), "{path}");
         assert_eq!(response.header("x-got").as_deref(), Some(route), "{path}");
         assert_eq!(response.header("x-plugin").is_some(), plugin, "{path}");
+        let seen = ["x-cluster", "x-endpoints", "x-attempts"].map(|name| response.header(name));
+        let expected = ["second", "1", "1"].map(|value| (path == "/go").then(|| value.to_owned()));
+        assert_eq!(seen, expected, "{path}");
     }
 }

@@ -3,12 +3,13 @@
 use super::admission::{Admitted, Retrying};
 use super::endpoint::{Busy, Endpoint};
 use super::{Cluster, Replay};
-use crate::properties::UpstreamProperties;
+use crate::properties::{NamedUpstream, UpstreamProperties};
 use crate::upstream::{Failed, RequestBody, ResponseBody, UpstreamError, copy};
 use http::{Request, Response, StatusCode};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is counted while a response is read.
@@ -67,6 +68,13 @@ impl Cluster {
                 // All were tried; one that restarts needs a moment.
                 tokio::time::sleep(rest).await;
                 rest = (rest * 2).min(LONGEST_REST);
+            }
+            if let Some(tell) = tell {
+                tell.set_upstream(NamedUpstream {
+                    shared: Arc::clone(&self.shared),
+                    endpoints: self.endpoints().len() as u64,
+                    attempts: (tried.len() as u64).saturating_add(1),
+                });
             }
             let busy = endpoint.begin();
             let more = (tried.len() as u64) < u64::from(retries.attempts);

@@ -22,6 +22,11 @@ pub(crate) struct Shared {
 // === impl Shared ===
 
 impl Shared {
+    /// Its name, by which routes and plugins know it.
+    pub(crate) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
     pub(crate) fn new(settings: UpstreamSettings) -> Self {
         let addresses = settings.endpoints.iter().filter_map(|endpoint| {
             let fixed = !is_name(&endpoint.target);
