@@ -9,7 +9,8 @@ use wasi_ffi::FunctionError;
 /// The stack, of which only what is used becomes memory.
 const STACK: usize = 64 << 20;
 
-/// Does some work on a thread of its own, and waits for it.
+/// Does some work on a thread of its own, and waits for it. A panic in it is an error only where panics unwind; the runner is built to
+/// abort. So what is let through to here has to be what the library is known to take.
 pub(super) fn with_room<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, FunctionError> {
     thread::scope(|scope| {
         let worker = thread::Builder::new()

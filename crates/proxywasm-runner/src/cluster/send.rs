@@ -146,10 +146,7 @@ impl Attempt {
                 response.status(),
                 StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
             )),
-            Self::Failed(Failed {
-                error: UpstreamError::Exchange(error),
-                ..
-            }) if error.is_user() => None,
+            Self::Failed(failed) if failed.error.is_of_client() => None,
             Self::Failed(_) | Self::TimedOut(_) => Some(false),
         }
     }

@@ -272,7 +272,11 @@ async fn pass(
             response.map(ResponseBody::Full)
         }
         Err(error) => {
-            tracing::warn!("{error}");
+            if error.is_of_client() {
+                tracing::debug!("{error}");
+            } else {
+                tracing::warn!("{error}");
+            }
             text_response(error.status(), error.text())
         }
     }

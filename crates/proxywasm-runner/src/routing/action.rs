@@ -151,7 +151,10 @@ impl Split {
             return self.shares.first().map(|_| 0);
         }
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let mut place = (count % self.total.max(1)) * self.step % self.total.max(1);
+        let total = self.total.max(1);
+        // Weights may be so large that the product is no `u64`.
+        let product = u128::from(count % total) * u128::from(self.step);
+        let mut place = u64::try_from(product % u128::from(total)).unwrap_or_default();
         self.shares.iter().position(|share| {
             let weight = u64::from(share.weight);
             let found = place < weight;
@@ -174,7 +177,7 @@ impl PathRewrite {
     /// What a target becomes; `None` if it stays. `matched` is what the route was found by.
     ///
     /// # Errors
-    /// What comes out is no path; it is in the error.
+    /// What comes out is no path; it is in the error, but for the query, which may hold secrets.
     fn apply(&self, uri: &Uri, matched: &PathMatch) -> Result<Option<PathAndQuery>, String> {
         let path = match self {
             Self::Keep => return Ok(None),
@@ -192,14 +195,14 @@ impl PathRewrite {
             }
             Self::Regex(regex, replacement) => regex.replace(uri.path(), replacement).into_owned(),
         };
-        let text = match uri.query() {
-            Some(query) => format!("{path}?{query}"),
-            None => path,
-        };
-        if !text.starts_with('/') {
-            return Err(text);
+        if !path.starts_with('/') {
+            return Err(path);
         }
-        PathAndQuery::try_from(text.as_str()).map(Some).map_err(|_| text)
+        let made = match uri.query() {
+            Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+            None => PathAndQuery::try_from(path.as_str()),
+        };
+        made.map(Some).map_err(|_| path)
     }
 }
 

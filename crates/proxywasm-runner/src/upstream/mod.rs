@@ -65,6 +65,11 @@ pub(crate) enum Upstream {
 // === impl UpstreamError ===
 
 impl UpstreamError {
+    /// Whether it was the client that broke its request off. The upstream has done nothing wrong then.
+    pub(crate) fn is_of_client(&self) -> bool {
+        matches!(self, Self::Exchange(error) if error.is_user())
+    }
+
     /// The status that the client gets for it.
     pub fn status(&self) -> StatusCode {
         match self {
