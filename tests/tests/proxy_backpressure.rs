@@ -10,26 +10,26 @@
 #![cfg(test)]
 
 use proxywasm_tests::guests::HEADERS_COMPONENT;
-use proxywasm_tests::harness::{Message, Origin, proxy};
+use proxywasm_tests::harness::{Message, Origin, proxy, socket_room};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const SIZE: usize = 100 << 20;
-
 const CHAINS: &[&[&str]] = &[&[], &[HEADERS_COMPONENT]];
 
 #[test]
 fn a_reader_that_does_not_read_stops_the_sender() {
+    let room = socket_room();
+    let size = 2 * room;
     for chain in CHAINS {
         let sent = Arc::new(AtomicUsize::new(0));
         let sending = Arc::clone(&sent);
         let origin = Origin::raw(move |mut reader, _| {
             Message::read_head(&mut reader).unwrap();
             let stream = reader.get_mut();
-            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").unwrap();
-            while sending.load(Ordering::SeqCst) < SIZE && stream.write_all(&[0; 1 << 16]).is_ok() {
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").unwrap();
+            while sending.load(Ordering::SeqCst) < size && stream.write_all(&[0; 1 << 16]).is_ok() {
                 sending.fetch_add(1 << 16, Ordering::SeqCst);
             }
         });
@@ -39,12 +39,12 @@ fn a_reader_that_does_not_read_stops_the_sender() {
         client.receive_head();
         let sent = when_it_rests(&sent);
         assert!(
-            sent < SIZE / 2,
+            sent < room,
             "{chain:?}: {sent} bytes are on the way to a client that reads nothing"
         );
         assert_eq!(
-            client.receive_bytes(SIZE).len(),
-            SIZE,
+            client.receive_bytes(size).len(),
+            size,
             "{chain:?}: all of it comes once it reads"
         );
     }
@@ -52,6 +52,8 @@ fn a_reader_that_does_not_read_stops_the_sender() {
 
 #[test]
 fn an_origin_that_does_not_read_stops_the_client() {
+    let room = socket_room();
+    let size = 2 * room;
     for chain in CHAINS {
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let wait = std::sync::Mutex::new(wait);
@@ -68,25 +70,25 @@ fn an_origin_that_does_not_read_stops_the_client() {
         let proxy = proxy().guests(chain).upstream(origin.address()).start();
         let mut client = proxy.client();
         client.send(format!(
-            "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: {SIZE}\r\n\r\n"
+            "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: {size}\r\n\r\n"
         ));
         let sent = Arc::new(AtomicUsize::new(0));
         let (mut sender, sending) = (client.sender(), Arc::clone(&sent));
         sender.set_write_timeout(None).unwrap();
         let thread = std::thread::spawn(move || {
-            while sending.load(Ordering::SeqCst) < SIZE {
+            while sending.load(Ordering::SeqCst) < size {
                 sender.write_all(&[0; 1 << 16]).unwrap();
                 sending.fetch_add(1 << 16, Ordering::SeqCst);
             }
         });
         let taken = when_it_rests(&sent);
         assert!(
-            taken < SIZE / 2,
+            taken < room,
             "{chain:?}: {taken} bytes were taken from the client"
         );
         go.send(()).unwrap();
         assert_eq!(client.receive(false).status(), 200, "{chain:?}");
-        assert_eq!(origin.received().body.len(), SIZE);
+        assert_eq!(origin.received().body.len(), size);
         thread.join().unwrap();
     }
 }

@@ -29,7 +29,7 @@ pub use log::{Captured, capture_log};
 pub use nginx::Nginx;
 pub use origin::Origin;
 pub use proxy::{Proxy, ProxyBuilder, Refusal, configured, plugin_code, proxy};
-pub use wire::{Message, chunked, resident_bytes};
+pub use wire::{Message, chunked, resident_bytes, socket_room};
 
 use std::time::Duration;
 

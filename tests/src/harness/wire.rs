@@ -141,6 +141,17 @@ pub fn chunked(chunks: &[&[u8]], trailers: &[(&str, &str)]) -> Vec<u8> {
     body
 }
 
+/// The most that can be between two sockets of a connection through a proxy while nobody reads, in bytes: what the kernel lets the buffers
+/// of both connections grow to, and generously what the proxy and its plugins hold.
+pub fn socket_room() -> usize {
+    let largest = |name: &str, otherwise: usize| {
+        let limits = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_default();
+        let largest = limits.split_whitespace().last();
+        largest.and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
+    2 * (largest("tcp_rmem", 6 << 20) + largest("tcp_wmem", 4 << 20)) + (16 << 20)
+}
+
 /// Bytes of memory that this process has resident.
 ///
 /// # Panics
