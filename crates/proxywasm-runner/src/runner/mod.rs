@@ -1,0 +1,210 @@
+//! A runner: what it binds, its threads, and its end.
+
+mod acceptor;
+mod threads;
+mod upstreams;
+mod work;
+
+use crate::admin::{self, Metrics, Overrides};
+use crate::listen::{self, ListenError, SocketFile, Sockets};
+use crate::log::{LogOptions, RateLimited};
+use crate::remote::Remote;
+use crate::settings::{self, AcceptMode, Settings};
+use crate::shutdown::{self, Trigger};
+use crate::tls::{Watch, WatchTrigger};
+use crate::transport::{Address, BoundListener};
+use crate::worker::Worker;
+use acceptor::{Target, hand_over};
+use proxywasm_host::{Engine, Services};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+use thiserror::Error;
+use threads::Threads;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, watch};
+use upstreams::watch_upstreams;
+use work::{WorkerStart, background_of, work};
+
+/// How long requests may go on after a shutdown was asked for.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// How long plugins may put off their end after that.
+const PLUGIN_GRACE: Duration = Duration::from_secs(2);
+
+/// A running proxy: threads that accept and serve. Stops when dropped.
+pub struct Runner {
+    addresses: Vec<Address>,
+    files: Vec<SocketFile>,
+    admin: Option<SocketAddr>,
+    trigger: Trigger,
+    threads: Threads,
+    remotes: Vec<Arc<dyn Remote>>,
+    certificates: Option<WatchTrigger>,
+    /// Keeps the time of running plugins; they outlive no runner.
+    _engine: Engine,
+}
+
+/// A runner cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address is taken, or not of this machine.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The operating system gives no thread, or nothing to wait for events with.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[source] io::Error),
+}
+
+// === impl Runner ===
+
+impl Runner {
+    /// Binds all addresses, then starts the threads. Each limits by itself what its plugins log to the services' log.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or a thread not be started.
+    pub fn start(settings: Settings, log: &LogOptions) -> Result<Self, StartError> {
+        let workers = settings.workers.get();
+        let mut bound = Vec::new();
+        for listener in &settings.listeners {
+            bound.push(Sockets::bind(listener, workers)?);
+        }
+        let admin = settings.admin.map(listen::bind_admin).transpose()?;
+        let (trigger, shutdown) = shutdown::channel();
+        let (overrides, overridden) = watch::channel(Overrides::default());
+        let connections: Vec<_> = bound.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();
+        let mut runner = Self {
+            addresses: bound.iter().map(|sockets| sockets.address.clone()).collect(),
+            files: bound.iter().filter_map(Sockets::file).collect(),
+            admin: admin.as_ref().map(|(address, _)| *address),
+            trigger,
+            threads: Threads::default(),
+            remotes: settings.remotes.clone(),
+            certificates: None,
+            _engine: settings.engine.clone(),
+        };
+
+        let upstreams = watch_upstreams(&mut runner.threads, &settings.upstreams, &shutdown)?;
+
+        let mut own: Vec<Vec<(usize, BoundListener)>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut accepted = Vec::new();
+        for (index, (sockets, listener)) in bound.into_iter().zip(&settings.listeners).enumerate() {
+            let sockets = sockets.sockets.into_iter().map(|socket| (index, socket));
+            match listener.accept() {
+                AcceptMode::PerWorker => own
+                    .iter_mut()
+                    .zip(sockets)
+                    .for_each(|(own, socket)| own.push(socket)),
+                AcceptMode::OneAcceptor => accepted.extend(sockets),
+            }
+        }
+        let mut targets = Vec::new();
+        for (number, sockets) in own.into_iter().enumerate() {
+            let (given, handovers) = mpsc::unbounded_channel();
+            let load = Arc::new(AtomicUsize::new(0));
+            targets.push(Target {
+                connections: given,
+                load: Arc::clone(&load),
+            });
+            let start = WorkerStart {
+                listeners: settings.listeners.clone(),
+                connections: connections.clone(),
+                sockets,
+                handovers,
+                load,
+                overrides: overridden.clone(),
+                shutdown: shutdown.clone(),
+            };
+            let background = background_of(number, &settings.background);
+            let services = Services {
+                log: Arc::new(RateLimited::new(
+                    Arc::clone(&settings.services.log),
+                    log.plugin_messages,
+                )),
+                upstreams: settings::names(&settings.upstreams),
+                ..settings.services.clone()
+            };
+            let upstreams = upstreams.clone();
+            runner.threads.spawn(format!("worker-{number}"), move || {
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(Default::default())?;
+                let worker = Worker::new(services, &upstreams);
+                // Before a connection is taken, here or in a worker that starts later.
+                background.iter().for_each(|plugin| worker.keep_running(plugin));
+                Ok(move || work(&runtime, &worker, start))
+            })?;
+        }
+        for (listener, socket) in accepted {
+            let (targets, shutdown) = (targets.clone(), shutdown.clone());
+            runner.threads.spawn(format!("acceptor-{listener}"), move || {
+                let runtime = Builder::new_current_thread().enable_all().build()?;
+                Ok(move || runtime.block_on(hand_over(listener, socket, targets, shutdown)))
+            })?;
+        }
+        let certificates = settings.certificates();
+        if !certificates.is_empty() {
+            let (trigger, watch) = Watch::new(certificates);
+            runner.certificates = Some(trigger);
+            runner
+                .threads
+                .spawn("certificates".to_owned(), move || Ok(move || watch.run()))?;
+        }
+        if let Some((_, socket)) = admin {
+            let shutdown = shutdown.clone();
+            let metrics = Metrics {
+                plugins: Arc::clone(&settings.services.metrics),
+                remotes: runner.remotes.clone(),
+            };
+            runner.threads.spawn("admin".to_owned(), move || {
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(Default::default())?;
+                Ok(move || runtime.block_on(admin::serve(socket, overrides, metrics, shutdown)))
+            })?;
+        }
+        Ok(runner)
+    }
+
+    /// The addresses it listens on, in the order of the listeners, with the ports that were chosen.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// The admin address, if there is one, with the port that was chosen.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Has the files of certificates and keys read again, in the background. They also are when they change.
+    pub fn reload_certificates(&self) {
+        if let Some(certificates) = &self.certificates {
+            certificates.reload();
+        }
+    }
+
+    /// Stops: no new connections, requests that are under way get [`SHUTDOWN_GRACE`] to end, then plugins end. Returns when all is
+    /// done.
+    pub fn shut_down(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.trigger.request();
+        if let Some(certificates) = self.certificates.take() {
+            certificates.stop();
+        }
+        self.threads.join();
+        self.files.clear();
+        // The workers had the last of what used them.
+        self.remotes.drain(..).for_each(|remote| remote.flush());
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
