@@ -348,6 +348,16 @@ impl Proxy {
         self.runner.admin_address()
     }
 
+    /// Asks its admin address: status and text of the answer.
+    ///
+    /// # Panics
+    /// It has none, or no answer comes.
+    pub fn ask(&self, request: &str, body: &str) -> (u16, String) {
+        let mut client = super::Client::connect(self.admin_address().unwrap());
+        let answer = client.request_with_body(request, &[("host", "localhost")], body.as_bytes());
+        (answer.status(), answer.text())
+    }
+
     /// Where it listens, if not on a UNIX socket.
     ///
     /// # Panics

@@ -33,6 +33,19 @@ pub(crate) struct EndpointState {
     epoch: Instant,
 }
 
+/// How a server is, for operators.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct EndpointHealth {
+    pub(crate) address: String,
+    pub(crate) weight: u32,
+    /// Whether requests go there.
+    pub(crate) available: bool,
+    /// What health checks found; true where there are none.
+    pub(crate) healthy: bool,
+    /// Whether it is left out because requests failed.
+    pub(crate) ejected: bool,
+}
+
 /// A server as one worker has it, with the connections to it.
 pub(crate) struct Endpoint {
     pub(super) state: Arc<EndpointState>,
@@ -82,6 +95,18 @@ impl EndpointState {
         match self.ejected_until.load(Ordering::Relaxed) {
             0 => true,
             until => until <= self.now(),
+        }
+    }
+
+    /// How it is.
+    pub(super) fn health(&self) -> EndpointHealth {
+        let ejected = self.ejected_until.load(Ordering::Relaxed) > self.now();
+        EndpointHealth {
+            address: self.to_string(),
+            weight: self.weight,
+            available: self.is_available(),
+            healthy: self.healthy.load(Ordering::Relaxed),
+            ejected,
         }
     }
 

@@ -13,7 +13,7 @@ mod settings;
 mod shared;
 mod watch;
 
-pub(crate) use endpoint::Endpoint;
+pub(crate) use endpoint::{Endpoint, EndpointHealth};
 pub(crate) use replay::Replay;
 pub(crate) use send::Counted;
 pub use settings::{

@@ -1,7 +1,7 @@
 //! What all workers know of an upstream.
 
 use super::admission::Admission;
-use super::endpoint::EndpointState;
+use super::endpoint::{EndpointHealth, EndpointState};
 use super::settings::UpstreamSettings;
 use crate::routing::ECHO;
 use crate::upstream::{Endpoint, HttpProtocol, HttpTarget, UpstreamAddress};
@@ -68,6 +68,11 @@ impl Shared {
     pub(super) fn endpoints(&self) -> (u64, Vec<Arc<EndpointState>>) {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         (self.version(), endpoints.clone())
+    }
+
+    /// How its servers are.
+    pub(crate) fn health(&self) -> Vec<EndpointHealth> {
+        self.endpoints().1.iter().map(|state| state.health()).collect()
     }
 
     /// Replaces the servers by those at some addresses. Of those that were there before, what is known stays known.

@@ -5,7 +5,7 @@ mod threads;
 mod upstreams;
 mod work;
 
-use crate::admin::{self, Metrics, Overrides};
+use crate::admin::{self, Inventory, Phase, State};
 use crate::listen::{self, ListenError, SocketFile, Sockets};
 use crate::log::{LogOptions, RateLimited};
 use crate::remote::Remote;
@@ -17,14 +17,14 @@ use crate::worker::Worker;
 use acceptor::{Target, hand_over};
 use proxywasm_host::{Engine, Services};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use thiserror::Error;
 use threads::Threads;
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use upstreams::watch_upstreams;
 use work::{WorkerStart, background_of, work};
 
@@ -39,8 +39,13 @@ pub struct Runner {
     addresses: Vec<Address>,
     files: Vec<SocketFile>,
     admin: Option<SocketAddr>,
+    /// What the admin address shows and changes.
+    state: Arc<State>,
     trigger: Trigger,
     threads: Threads,
+    /// The admin address goes on until all others have stopped.
+    admin_trigger: Option<Trigger>,
+    admin_threads: Threads,
     remotes: Vec<Arc<dyn Remote>>,
     certificates: Option<WatchTrigger>,
     /// Keeps the time of running plugins; they outlive no runner.
@@ -73,19 +78,28 @@ impl Runner {
         }
         let admin = settings.admin.map(listen::bind_admin).transpose()?;
         let (trigger, shutdown) = shutdown::channel();
-        let (overrides, overridden) = watch::channel(Overrides::default());
+        let state = Arc::new(State::new(
+            Arc::clone(&settings.services.metrics),
+            settings.remotes.clone(),
+        ));
         let connections: Vec<_> = bound.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();
         let mut runner = Self {
             addresses: bound.iter().map(|sockets| sockets.address.clone()).collect(),
             files: bound.iter().filter_map(Sockets::file).collect(),
             admin: admin.as_ref().map(|(address, _)| *address),
+            state: Arc::clone(&state),
             trigger,
             threads: Threads::default(),
+            admin_trigger: None,
+            admin_threads: Threads::default(),
             remotes: settings.remotes.clone(),
             certificates: None,
             _engine: settings.engine.clone(),
         };
 
+        if let Some((_, socket)) = admin {
+            runner.serve_admin(socket)?;
+        }
         let upstreams = watch_upstreams(&mut runner.threads, &settings.upstreams, &shutdown)?;
 
         let mut own: Vec<Vec<(usize, BoundListener)>> = (0..workers).map(|_| Vec::new()).collect();
@@ -114,7 +128,7 @@ impl Runner {
                 sockets,
                 handovers,
                 load,
-                overrides: overridden.clone(),
+                overrides: state.overrides(),
                 shutdown: shutdown.clone(),
             };
             let background = background_of(number, &settings.background);
@@ -152,19 +166,13 @@ impl Runner {
                 .threads
                 .spawn("certificates".to_owned(), move || Ok(move || watch.run()))?;
         }
-        if let Some((_, socket)) = admin {
-            let shutdown = shutdown.clone();
-            let metrics = Metrics {
-                plugins: Arc::clone(&settings.services.metrics),
-                remotes: runner.remotes.clone(),
-            };
-            runner.threads.spawn("admin".to_owned(), move || {
-                let runtime = Builder::new_current_thread()
-                    .enable_all()
-                    .build_local(Default::default())?;
-                Ok(move || runtime.block_on(admin::serve(socket, overrides, metrics, shutdown)))
-            })?;
-        }
+        state.set_inventory(Inventory::new(
+            &settings,
+            &runner.addresses,
+            &connections,
+            &upstreams,
+        ));
+        state.set_phase(Phase::Serving);
         Ok(runner)
     }
 
@@ -191,12 +199,29 @@ impl Runner {
         self.stop();
     }
 
+    /// Starts the admin address, before there is anything to see there: whoever asks is told that it starts.
+    fn serve_admin(&mut self, socket: TcpListener) -> Result<(), StartError> {
+        let (trigger, shutdown) = shutdown::channel();
+        self.admin_trigger = Some(trigger);
+        let state = Arc::clone(&self.state);
+        self.admin_threads.spawn("admin".to_owned(), move || {
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build_local(Default::default())?;
+            Ok(move || runtime.block_on(admin::serve(socket, state, shutdown)))
+        })
+    }
+
     fn stop(&mut self) {
+        self.state.set_phase(Phase::Draining);
         self.trigger.request();
         if let Some(certificates) = self.certificates.take() {
             certificates.stop();
         }
         self.threads.join();
+        // Dropping it requests the end, too.
+        self.admin_trigger = None;
+        self.admin_threads.join();
         self.files.clear();
         // The workers had the last of what used them.
         self.remotes.drain(..).for_each(|remote| remote.flush());
