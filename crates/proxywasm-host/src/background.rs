@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 use crate::plugin::Plugin;
-use crate::vm::{BACK_OFF, MAX_BACK_OFF, back_off};
+use crate::starts::{BACK_OFF, MAX_BACK_OFF, back_off};
 use std::time::Instant;
 
 /// A plugin that is kept running.
@@ -56,7 +56,7 @@ impl Host {
         for plugin in due {
             let vm = self.shared_vm(&plugin);
             let running = self.running_in(vm, &plugin, now);
-            let not_before = self.vms.get(vm).and_then(|slot| slot.not_before());
+            let not_before = self.vms.get(vm).and_then(|slot| slot.starts.not_before());
             let background = self
                 .backgrounds
                 .iter_mut()
@@ -69,7 +69,7 @@ impl Host {
                     since: now,
                 },
                 None => Phase::Waiting {
-                    until: not_before.unwrap_or_else(|| now + back_off(BACK_OFF, 0)),
+                    until: not_before.unwrap_or_else(|| now + back_off(BACK_OFF, 0, MAX_BACK_OFF)),
                 },
             };
             self.run();
@@ -106,7 +106,7 @@ impl Host {
             if now.saturating_duration_since(since) >= MAX_BACK_OFF {
                 background.failures = 0;
             }
-            let delay = back_off(BACK_OFF, background.failures);
+            let delay = back_off(BACK_OFF, background.failures, MAX_BACK_OFF);
             background.failures = background.failures.saturating_add(1);
             background.phase = Phase::Waiting { until: now + delay };
             tracing::warn!(
@@ -124,6 +124,21 @@ impl Host {
             background.phase = Phase::Waiting {
                 until: Instant::now(),
             };
+        }
+    }
+
+    /// Keeps a plugin running no longer. It lives on, for its streams, until [`Host::shut_down`] or [`Host::retire`] ends it.
+    pub fn release_background(&mut self, plugin: &Plugin) {
+        self.release_backgrounds(|kept| kept.id() == plugin.id());
+    }
+
+    /// When a background plugin is started again, if it has no instance.
+    pub(crate) fn background_due(&self, plugin: u64) -> Option<(u32, Instant)> {
+        let mut backgrounds = self.backgrounds.iter();
+        let background = backgrounds.find(|background| background.plugin.id() == plugin)?;
+        match background.phase {
+            Phase::Waiting { until } => Some((background.failures, until)),
+            Phase::Running { .. } => None,
         }
     }
 

@@ -11,7 +11,7 @@ pub use proxywasm_legacy::{HeadersPause, RepeatedHeaders};
 pub use wasi_common::policy::CalloutFailure;
 
 /// A plugin: what it is called, what it gets and what it may do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginConfig {
     /// Its name, for logs and the property `plugin_name`.
     pub name: String,
@@ -46,8 +46,13 @@ pub struct PluginConfig {
     /// How long after a failure the next instance is made, with [`FailurePolicy::Reload`], and after a start that failed with any policy;
     /// jittered, and twice as long each time a start fails. A second.
     pub reload_back_off: Duration,
+    /// What keeps a plugin whose instances fail again and again from being started again and again.
+    pub crash_loop: CrashLoop,
     /// How its instances are made.
     pub instances: InstanceStrategy,
+    /// Which version of its program's configuration it comes from: plugins of different versions share no instance, whatever else is
+    /// equal. For embedders that replace plugins while others of theirs have streams; 0 unless set.
+    pub version: u64,
     /// What a pause in the headers callback means, for the older ABIs.
     pub headers_pause: HeadersPause,
     /// What a header that comes several times is when it is asked for by name, for the older ABIs.
@@ -89,6 +94,21 @@ pub enum FailurePolicy {
     Reload,
 }
 
+/// When instances of a plugin count as failing again and again, whatever its [`FailurePolicy`]: so many in a row failed without having
+/// run for long. From then on the next one waits for [`PluginConfig::reload_back_off`], then twice as long each time; meanwhile streams
+/// get the policy. With [`FailurePolicy::Reload`], waiting begins with the first.
+///
+/// It is for shared instances. Where each stream has a fresh one, a failure concerns nobody else; only starts that fail count there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CrashLoop {
+    /// How many failures in a row are too many. 5.
+    pub failures: u32,
+    /// How long an instance has to have run for its failure to begin a new row. 10 seconds.
+    pub stable_after: Duration,
+    /// The longest wait, before it is jittered, for starts that fail too. A minute.
+    pub longest: Duration,
+}
+
 /// How instances are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum InstanceStrategy {
@@ -125,11 +145,23 @@ impl PluginConfig {
             resources: Resources::default(),
             failure: FailurePolicy::default(),
             reload_back_off: Duration::from_secs(1),
+            crash_loop: CrashLoop::default(),
             instances: InstanceStrategy::default(),
+            version: 0,
             headers_pause: HeadersPause::default(),
             repeated_headers: RepeatedHeaders::default(),
             callout_failure: CalloutFailure::default(),
             log_level: LogLevel::Info,
+        }
+    }
+}
+
+impl Default for CrashLoop {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            stable_after: Duration::from_secs(10),
+            longest: Duration::from_secs(60),
         }
     }
 }

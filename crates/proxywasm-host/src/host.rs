@@ -6,11 +6,13 @@ use crate::instance::{Callbacks, Root};
 use crate::message::answered;
 use crate::output::{Output, ResetReason};
 use crate::plugin::{FilterChain, Plugin};
+use crate::retire::Retiring;
 use crate::services::Services;
+use crate::starts::Starts;
 use crate::state::State;
 use crate::stream::{FilterState, Kind, Piece, Place, StreamState, Work};
 use crate::timers::TimerSchedule;
-use crate::vm::{Running, Starts, Vm};
+use crate::vm::{Running, Vm};
 use bytes::Bytes;
 use http::{HeaderMap, request, response};
 use rustc_hash::FxHashMap;
@@ -55,6 +57,8 @@ pub struct Host {
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) backgrounds: Vec<Background>,
+    /// Plugins that end with their last stream.
+    pub(crate) retiring: Vec<Retiring>,
 }
 
 /// A stream of a [`Host`]. Never names another stream after it was finished.
@@ -132,6 +136,7 @@ impl Host {
             deferred: VecDeque::new(),
             mailbox: Mailbox::new(),
             backgrounds: Vec::new(),
+            retiring: Vec::new(),
         }
     }
 
@@ -379,6 +384,9 @@ impl Host {
             } else {
                 break;
             }
+        }
+        if !self.retiring.is_empty() {
+            self.end_retired();
         }
         self.current = None;
     }

@@ -2,10 +2,11 @@
 
 use crate::clock::{CallClock, watch};
 use crate::code::Abi;
-use crate::config::{FailurePolicy, PhaseSet};
+use crate::config::PhaseSet;
 use crate::error::{LoadError, StartError};
 use crate::plugin::Plugin;
 use crate::services::Services;
+use crate::starts::Restarts;
 use crate::state::State;
 use proxywasm_legacy::{AbiVersion, Legacy, PluginOptions};
 use rustc_hash::FxHashMap;
@@ -33,8 +34,7 @@ pub(crate) struct Instance {
     callback_time: Duration,
     callout_time: Duration,
     end_time: Duration,
-    failure: FailurePolicy,
-    reload_back_off: Duration,
+    restarts: Restarts,
 }
 
 /// The callbacks of a module, whichever generation of the ABI it speaks.
@@ -129,8 +129,7 @@ impl Instance {
             callback_time,
             callout_time: config.resources.callout_time,
             end_time: config.resources.end_time,
-            failure: config.failure,
-            reload_back_off: config.reload_back_off,
+            restarts: Restarts::of(config),
         })
     }
 
@@ -193,9 +192,22 @@ impl Instance {
         Ok(root)
     }
 
+    /// The number of stream contexts of a plugin that was started here.
+    pub(crate) fn contexts_of(&self, id: u64) -> usize {
+        let root = self.roots.get(&id);
+        root.map_or(0, |root| {
+            self.store.data().common.contexts.contexts_of(root.plugin_id)
+        })
+    }
+
+    /// A plugin that was started here, by its id.
+    pub(crate) fn root_of(&self, id: u64) -> Option<Root> {
+        self.roots.get(&id).copied()
+    }
+
     /// A plugin that was started here.
     pub(crate) fn root(&self, plugin: &Plugin) -> Option<Root> {
-        self.roots.get(&plugin.id()).copied()
+        self.root_of(plugin.id())
     }
 
     /// All plugins that were started here.
@@ -250,14 +262,16 @@ impl Instance {
         self.end_time
     }
 
-    /// What happens to its streams when it fails; the same for all its plugins.
-    pub(crate) fn failure(&self) -> FailurePolicy {
-        self.failure
+    /// The name of its first plugin, for messages.
+    pub(crate) fn name(&mut self) -> String {
+        let first = self.roots.values().map(|root| root.plugin_id).min();
+        let plugin = first.and_then(|id| self.state().common.contexts.plugin(id));
+        plugin.map_or_else(String::new, |plugin| plugin.settings.name.clone())
     }
 
-    /// How long after its failure the next one is made, with [`FailurePolicy::Reload`].
-    pub(crate) fn reload_back_off(&self) -> Duration {
-        self.reload_back_off
+    /// When the one after it is made.
+    pub(crate) fn restarts(&self) -> Restarts {
+        self.restarts
     }
 
     /// The state, to look at and change between callbacks.

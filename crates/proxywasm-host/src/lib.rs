@@ -79,8 +79,11 @@ mod message;
 mod output;
 mod plugin;
 mod queues;
+mod retire;
 mod services;
+mod starts;
 mod state;
+mod status;
 mod stream;
 mod timers;
 mod vm;
@@ -89,8 +92,8 @@ pub use cache::{CacheError, CacheFigures, CacheSettings};
 pub use callouts::{CalloutId, Command};
 pub use code::{Abi, COMPONENT_MARKER, PluginCode};
 pub use config::{
-    CalloutFailure, FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig, RepeatedHeaders,
-    Resources,
+    CalloutFailure, CrashLoop, FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig,
+    RepeatedHeaders, Resources,
 };
 pub use custom::CustomCallbackError;
 pub use engine::{Engine, EngineSettings};
@@ -99,6 +102,7 @@ pub use host::{Host, StreamId};
 pub use output::{Output, ResetReason};
 pub use plugin::{FilterChain, Plugin};
 pub use services::Services;
+pub use status::{PluginStatus, RunState};
 
 pub use wasi_bytestream::{Phase as BytestreamPhase, Side};
 pub use wasi_common::property::{KnownBy, PropertyKind, Since, WELL_KNOWN, WellKnown};

@@ -219,12 +219,14 @@ fn vm_key(code: &PluginCode, config: &PluginConfig) -> [u8; 32] {
         }
     }
     let rest = format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         config.limits,
         config.permissions,
         config.resources,
         config.failure,
         config.reload_back_off,
+        config.crash_loop,
+        config.version,
         config.instances,
         config.headers_pause,
         config.repeated_headers,
@@ -274,7 +276,7 @@ mod tests {
             |config| config.root_id = "b".into(),
             |config| config.configuration = "b".into(),
         ];
-        let other: [fn(&mut PluginConfig); 13] = [
+        let other: [fn(&mut PluginConfig); 15] = [
             |config| config.vm_id = "b".into(),
             |config| config.vm_configuration = "b".into(),
             |config| config.environment = vec![("a".into(), "b".into())],
@@ -288,6 +290,8 @@ mod tests {
             |config| config.instances = InstanceStrategy::FreshPerStream,
             |config| config.headers_pause = crate::HeadersPause::HoldHeaders,
             |config| config.log_level = LogLevel::Error,
+            |config| config.crash_loop.failures = 1,
+            |config| config.version = 1,
         ];
         assert!(same.iter().all(|change| key(&code, *change) == base));
         assert!(other.iter().all(|change| key(&code, *change) != base));

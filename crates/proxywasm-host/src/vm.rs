@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::instance::{Instance, Root};
 use crate::plugin::Plugin;
 use crate::queues::queues_of;
-use std::hash::{BuildHasher, Hasher};
+use crate::starts::{Restarts, Starts};
 use std::time::{Duration, Instant};
 
 /// A place for one instance and those that replace it.
@@ -13,18 +13,9 @@ pub(crate) struct Vm {
     pub(crate) instance: Option<Instance>,
     /// Counts the instances that were here; contexts live in one of them.
     pub(crate) generation: u64,
-    starts: Starts,
+    pub(crate) starts: Starts,
     /// The instance is for one stream only.
     pub(crate) transient: bool,
-}
-
-/// How starts went, and when the next may be.
-#[derive(Default)]
-pub(crate) struct Starts {
-    /// No instance is made before.
-    not_before: Option<Instant>,
-    /// Starts that failed in a row.
-    failed: u32,
 }
 
 /// A plugin in an instance that runs.
@@ -34,11 +25,6 @@ pub(crate) struct Running {
     pub(crate) generation: u64,
     pub(crate) root: Root,
 }
-
-/// The time after which a background plugin that ended or failed to start is started again.
-pub(crate) const BACK_OFF: Duration = Duration::from_secs(1);
-/// The longest time between two tries.
-pub(crate) const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 
 impl Vm {
     fn new(transient: bool) -> Self {
@@ -50,38 +36,17 @@ impl Vm {
         }
     }
 
-    /// Drops the instance. With `reload`, the next one is made no sooner than its back-off tells.
-    pub(crate) fn drop_instance(&mut self, reload: bool) {
-        let instance = self.instance.take();
-        self.generation += 1;
-        if let Some(instance) = instance.filter(|_| reload) {
-            self.starts.not_before = Some(Instant::now() + jittered(instance.reload_back_off()));
-        }
-    }
-
-    /// No instance could be started; the next try is no sooner than `base` tells, and how many have failed.
-    fn start_failed(&mut self, base: Duration, now: Instant) {
+    /// Drops the instance.
+    pub(crate) fn drop_instance(&mut self) {
         self.instance = None;
         self.generation += 1;
-        self.starts.fail(base, now);
     }
 
-    /// No instance is made before this time.
-    pub(crate) fn not_before(&self) -> Option<Instant> {
-        self.starts.not_before
-    }
-}
-
-// === impl Starts ===
-
-impl Starts {
-    fn fail(&mut self, base: Duration, now: Instant) {
-        self.not_before = Some(now + back_off(base, self.failed));
-        self.failed = self.failed.saturating_add(1);
-    }
-
-    fn are_held_back(&self, now: Instant) -> bool {
-        self.not_before.is_some_and(|until| now < until)
+    /// Drops an instance that failed. If the next one has to wait, returns how many failed in a row and how long it waits.
+    pub(crate) fn drop_failed(&mut self, now: Instant) -> Option<(u32, Duration)> {
+        let restarts = self.instance.as_ref().map(Instance::restarts);
+        self.drop_instance();
+        self.starts.crash(restarts?, now)
     }
 }
 
@@ -148,7 +113,7 @@ impl Host {
         let started = instance.and_then(|mut instance| Ok((instance.start_plugin(plugin)?, instance)));
         match started {
             Ok((root, instance)) => {
-                slot.starts = Starts::default();
+                slot.starts.succeed(now);
                 slot.instance = Some(instance);
                 let generation = slot.generation;
                 self.collect_effects(vm);
@@ -158,11 +123,13 @@ impl Host {
                 tracing::error!(plugin = plugin.name(), "an instance cannot be started: {error}");
                 // Other plugins of the instance lose it too: their streams get their policy.
                 let generation = slot.generation;
-                slot.start_failed(plugin.config().reload_back_off, now);
+                let restarts = Restarts::of(plugin.config());
+                slot.drop_instance();
+                slot.starts.fail(restarts, now);
                 let failed = slot.generation;
                 if slot.transient && !error.is_exhausted() {
                     let starts = self.fresh_starts.entry(plugin.id()).or_default();
-                    starts.fail(plugin.config().reload_back_off, now);
+                    starts.fail(restarts, now);
                 }
                 self.free_vm(vm, failed);
                 self.apply_failure(vm, generation);
@@ -175,7 +142,7 @@ impl Host {
     pub(crate) fn free_vm(&mut self, vm: usize, generation: u64) {
         let of = |slot: &&mut Vm| slot.transient && slot.generation == generation;
         if let Some(slot) = self.vms.get_mut(vm).filter(of) {
-            slot.drop_instance(false);
+            slot.drop_instance();
             // Whoever gets the place next has nothing to do with what failed here.
             slot.starts = Starts::default();
             self.free_vms.push(vm);
@@ -207,20 +174,6 @@ impl Host {
     }
 }
 
-/// How long to wait after a failure, with so many before it in a row: twice as long each time, up to a bound, and jittered.
-pub(crate) fn back_off(base: Duration, before: u32) -> Duration {
-    jittered(
-        base.saturating_mul(1 << before.min(6))
-            .min(MAX_BACK_OFF.max(base)),
-    )
-}
-
-/// A duration between once and one and a half times `base`, so that workers and processes do not start together.
-fn jittered(base: Duration) -> Duration {
-    let random = std::hash::RandomState::new().build_hasher().finish();
-    base + base.mul_f64((random % 1000) as f64 / 2000.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,19 +182,6 @@ mod tests {
     use crate::services::Services;
     use crate::{FilterChain, MemorySink};
     use std::sync::Arc;
-
-    #[test]
-    fn starts_that_fail_in_a_row_are_tried_ever_later() {
-        let mut starts = Starts::default();
-        let now = Instant::now();
-        assert!(!starts.are_held_back(now));
-        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            starts.fail(BACK_OFF, now);
-            let after = |factor| now + Duration::from_secs(seconds).mul_f64(factor);
-            assert!(starts.are_held_back(after(0.99)), "{seconds}");
-            assert!(!starts.are_held_back(after(1.5)), "{seconds}");
-        }
-    }
 
     #[test]
     fn a_plugin_that_failed_and_ends_leaves_no_place() {

@@ -34,6 +34,8 @@ pub struct Plugin {
     pub(crate) was_told_of_dots: bool,
     /// Whether it was asked to shut down and has not finished.
     pub shutting_down: bool,
+    /// Its stream contexts.
+    contexts: usize,
 }
 
 /// What does not change while a plugin lives.
@@ -84,6 +86,7 @@ impl ContextTable {
             declarations: Declarations::default(),
             was_told_of_dots: false,
             shutting_down: false,
+            contexts: 0,
         };
         self.plugins.insert(id, plugin);
         id
@@ -107,6 +110,9 @@ impl ContextTable {
     /// Adds a stream context and returns its id.
     pub fn add_context(&mut self, context: Context) -> u32 {
         let id = self.next_id();
+        if let Some(plugin) = self.plugins.get_mut(&context.plugin_id) {
+            plugin.contexts += 1;
+        }
         self.contexts.insert(id, context);
         id
     }
@@ -127,7 +133,11 @@ impl ContextTable {
 
     /// Takes a stream context away.
     pub fn remove_context(&mut self, context_id: u32) {
-        self.contexts.remove(&context_id);
+        if let Some(context) = self.contexts.remove(&context_id)
+            && let Some(plugin) = self.plugins.get_mut(&context.plugin_id)
+        {
+            plugin.contexts = plugin.contexts.saturating_sub(1);
+        }
     }
 
     /// A stream context.
@@ -143,6 +153,11 @@ impl ContextTable {
     /// The number of stream contexts.
     pub fn contexts_len(&self) -> usize {
         self.contexts.len()
+    }
+
+    /// The number of stream contexts of a plugin.
+    pub fn contexts_of(&self, plugin_id: u32) -> usize {
+        self.plugins.get(&plugin_id).map_or(0, |plugin| plugin.contexts)
     }
 
     fn in_use(&self, id: u32) -> bool {
@@ -223,5 +238,7 @@ mod tests {
         table.remove_context(3);
         assert_eq!(table.context(3), None);
         assert_eq!(table.contexts_len(), 2);
+        assert_eq!(table.contexts_of(plugin_id), 2);
+        assert_eq!(table.contexts_of(77), 0);
     }
 }

@@ -59,12 +59,13 @@ impl Host {
             self.callouts.next_deadline(),
             self.timers.next_due(),
             self.next_background(),
+            self.next_retired(),
         ];
         deferred.chain(others.into_iter().flatten()).min()
     }
 
-    /// Ends what plugins have put off for too long, and callouts that have taken too long, starts background plugins again, and calls
-    /// plugins for their timers.
+    /// Ends what plugins have put off for too long, callouts that have taken too long and streams of retired plugins that have,
+    /// starts background plugins again, and calls plugins for their timers.
     pub fn handle_deadline(&mut self, now: Instant) {
         let late: Vec<_> = self
             .deferred
@@ -78,6 +79,7 @@ impl Host {
             self.end_deferred(vm, generation, what);
         }
         self.run();
+        self.cut_retired_off(now);
         self.expire_callouts(now);
         self.start_backgrounds(now);
         self.fire_timers(now);
@@ -256,7 +258,7 @@ impl Host {
             }
             Err(error) => {
                 tracing::error!("a plugin failed while it shut down: {error:?}");
-                self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
+                self.fail_vm(vm, generation);
             }
         }
     }
@@ -274,7 +276,7 @@ impl Host {
         });
         if let Err(error) = deleted {
             tracing::error!("a plugin failed while it was deleted: {error:?}");
-            return self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
+            return self.fail_vm(vm, generation);
         }
         instance.remove_root(id);
         self.shared.remove(&id);
@@ -286,7 +288,7 @@ impl Host {
                 slot.transient = true;
             }
             self.vm_by_key.retain(|_, of| *of != vm);
-            self.fail_vm(vm, generation, crate::FailurePolicy::Closed);
+            self.fail_vm(vm, generation);
         } else {
             self.restart_background(id);
         }

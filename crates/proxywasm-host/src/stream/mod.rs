@@ -17,7 +17,7 @@ mod effects;
 mod finish;
 mod outputs;
 mod parts;
-mod replies;
+pub(crate) mod replies;
 
 use crate::config::{FailurePolicy, PhaseSet};
 use crate::output::Output;

@@ -2,10 +2,12 @@
 
 use crate::config::FailurePolicy;
 use crate::host::Host;
+use crate::instance::Instance;
 use crate::output::{Output, ResetReason};
 use crate::stream::effects::DIRECTIONS;
 use crate::stream::parts::At;
 use crate::stream::{Length, Piece, Place, StreamState, Work};
+use std::time::Instant;
 use wasi_common::stream::Reply;
 use wasi_common::{Buffer, CallScope, ContextType, Direction, Piece as Map, StreamKey};
 use wasi_http::LocalResponse;
@@ -126,7 +128,6 @@ impl Host {
         let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) else {
             return;
         };
-        let failure = instance.failure();
         let plugin = instance.state().common.contexts.plugin(scope.plugin_id);
         tracing::error!(
             plugin = plugin.map_or("", |plugin| plugin.settings.name.as_str()),
@@ -134,15 +135,24 @@ impl Host {
             stream = stream.map(StreamKey::index),
             "a plugin failed: {error:?}"
         );
-        self.fail_vm(vm, generation, failure);
+        self.fail_vm(vm, generation);
     }
 
     /// Drops a failed instance and gives each of its streams the policy.
-    pub(crate) fn fail_vm(&mut self, vm: usize, generation: u64, policy: FailurePolicy) {
+    pub(crate) fn fail_vm(&mut self, vm: usize, generation: u64) {
         let Some(slot) = self.vms.get_mut(vm).filter(|slot| slot.generation == generation) else {
             return;
         };
-        slot.drop_instance(policy == FailurePolicy::Reload);
+        let plugin = slot.instance.as_mut().map(Instance::name);
+        let held_back = slot.drop_failed(Instant::now());
+        if let Some((failures, wait)) = held_back.filter(|_| !slot.transient) {
+            tracing::error!(
+                plugin,
+                failures,
+                "its instances fail again and again; the next one is made in {:.1} s, and streams get its failure policy until then",
+                wait.as_secs_f64()
+            );
+        }
         let dropped = slot.generation;
         self.free_vm(vm, dropped);
         self.apply_failure(vm, generation);
@@ -230,6 +240,6 @@ impl Host {
 }
 
 /// The answer to a stream whose plugin failed.
-fn unavailable() -> LocalResponse {
+pub(crate) fn unavailable() -> LocalResponse {
     LocalResponse::text(503, "Service Unavailable\n")
 }

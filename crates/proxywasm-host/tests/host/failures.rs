@@ -1,8 +1,8 @@
 //! Traps, endless loops and memory bombs: the process lives, each stream gets its policy once, a fresh instance takes over.
 
 use crate::common::{Bench, component};
-use proxywasm_host::{FailurePolicy, InstanceStrategy, LogLevel};
-use std::time::Duration;
+use proxywasm_host::{FailurePolicy, InstanceStrategy, LogLevel, RunState};
+use std::time::{Duration, Instant};
 
 const LOOP: &str = "(loop $again (br $again)) (unreachable)";
 
@@ -262,6 +262,9 @@ fn a_start_that_failed_is_not_tried_again_at_once() {
         assert_eq!(bench.run("rqh!").0, refused, "{instances:?}");
         bench.host.set_log_level(LogLevel::Trace);
         assert_eq!(bench.run("rqh!").0, refused, "{instances:?}");
+        let status = bench.host.status(&bench.chain.plugins()[0], Instant::now());
+        let backs_off = matches!(status.state, RunState::BackingOff { failures: 1, .. });
+        assert!(backs_off, "{instances:?}: {status:?}");
     }
 }
 
@@ -370,5 +373,55 @@ fn what_it_printed_last() {
         let (_, trace) = bench.run("rqh!");
         // What `_initialize` printed stands by itself.
         assert_eq!(trace, "a line half a line", "{end}");
+    }
+}
+
+/// A plugin whose every request traps: the first few get a fresh instance each, then streams get the policy without one.
+#[test]
+fn a_crash_loop_is_broken() {
+    let table = [
+        (FailurePolicy::Closed, "abandoned rsh:503"),
+        (FailurePolicy::Open, "rqh!"),
+    ];
+    for (failure, expected) in table {
+        let mut bench = Bench::with(&[component(&[("rqh", "(unreachable)")], "")], |config| {
+            config.failure = failure;
+            config.crash_loop.failures = 3;
+            config.crash_loop.stable_after = Duration::from_secs(3600);
+            config.reload_back_off = Duration::from_secs(3600);
+            config.crash_loop.longest = Duration::from_secs(7200);
+        });
+        let plugin = bench.chain.plugins()[0].clone();
+        let status = |bench: &Bench| bench.host.status(&plugin, Instant::now());
+        assert_eq!(status(&bench).state, RunState::Idle);
+        let entered: Vec<bool> = (0..6)
+            .map(|_| {
+                let id = bench.open();
+                if status(&bench).instances == 1 {
+                    assert!(matches!(status(&bench).state, RunState::Running(_)));
+                }
+                assert!(bench.feed(id, "rqh!").starts_with(expected), "{failure:?}");
+                bench.host.finish(id);
+                bench.trace().contains("rqh!")
+            })
+            .collect();
+        assert_eq!(entered, [true, true, true, false, false, false], "{failure:?}");
+        let RunState::BackingOff { failures, until } = status(&bench).state else {
+            panic!("{:?}", status(&bench));
+        };
+        assert_eq!((failures, status(&bench).failures), (3, 3));
+        assert!(until > Instant::now() + Duration::from_secs(3500));
+    }
+}
+
+/// Where each stream has an instance of its own, a trap is nobody else's business.
+#[test]
+fn traps_of_instances_for_one_stream_hold_nobody_back() {
+    let mut bench = Bench::with(&[component(&[("rqh", "(unreachable)")], "")], |config| {
+        config.instances = InstanceStrategy::FreshPerStream;
+        config.crash_loop.failures = 1;
+    });
+    for _ in 0..10 {
+        assert!(bench.run("rqh!").1.contains("rqh!"));
     }
 }

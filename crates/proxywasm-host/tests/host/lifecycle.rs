@@ -1,7 +1,7 @@
 //! Plugins and contexts from their first callback to their last.
 
 use crate::common::{Bench, component};
-use proxywasm_host::LogLevel;
+use proxywasm_host::{InstanceStrategy, LogLevel, RunState};
 use std::time::{Duration, Instant};
 
 const LIFECYCLE: &str = r#"
@@ -114,4 +114,104 @@ fn a_plugin_can_choose_its_ids() {
     bench.host.finish(second);
     bench.host.finish(first);
     assert_eq!(bench.trace(), "rqh! =77 =3 =77");
+}
+
+#[test]
+fn a_retired_plugin_ends_with_its_last_stream() {
+    for instances in [InstanceStrategy::Shared, InstanceStrategy::FreshPerStream] {
+        let mut bench = Bench::with(&[lifecycle("(i32.const 1)", "")], |config| {
+            config.instances = instances;
+        });
+        let plugin = bench.chain.plugins()[0].clone();
+        let (first, second) = (bench.open(), bench.open());
+        bench.trace();
+        let late = Instant::now() + Duration::from_secs(3600);
+        bench.host.retire(&plugin, late);
+        bench.host.retire(&plugin, late);
+        assert_eq!(bench.host.next_deadline(), Some(late));
+        let status = bench.host.status(&plugin, Instant::now());
+        assert_eq!((status.state, status.streams), (RunState::Ending, 2));
+        bench.host.finish(first);
+        assert!(!bench.trace().contains("=201"), "{instances:?}");
+        assert_eq!(bench.feed(second, "rqh!"), "rqh!");
+        bench.host.finish(second);
+        // Instances for one stream end with it, and are not asked.
+        let asked = instances == InstanceStrategy::Shared;
+        assert_eq!(bench.trace().contains("=201"), asked, "{instances:?}");
+        assert_eq!(bench.host.next_deadline(), None);
+        let status = bench.host.status(&plugin, Instant::now());
+        assert_eq!((status.state, status.instances), (RunState::Idle, 0));
+    }
+}
+
+#[test]
+fn a_retired_plugin_without_streams_ends_at_once() {
+    let mut bench = Bench::new(&[lifecycle("(i32.const 1)", "")]);
+    let plugin = bench.chain.plugins()[0].clone();
+    bench.host.keep_running(&plugin);
+    assert_eq!(bench.trace(), "=101 =0");
+    bench.host.retire(&plugin, Instant::now());
+    assert_eq!(bench.trace(), "=201");
+    assert_eq!(bench.host.next_deadline(), None);
+}
+
+#[test]
+fn a_released_plugin_lives_on_for_its_streams() {
+    let mut bench = Bench::new(&[lifecycle("(i32.const 1)", "")]);
+    let plugin = bench.chain.plugins()[0].clone();
+    bench.host.keep_running(&plugin);
+    bench.host.release_background(&plugin);
+    let id = bench.open();
+    assert_eq!(bench.trace(), "=101 =0 =302 =1 =0", "in the same instance");
+    bench.host.finish(id);
+}
+
+/// The one that is held is answered, the one that was answered is reset; one whose driver does nothing is not waited for.
+#[test]
+fn streams_of_a_retired_plugin_that_take_too_long() {
+    let guest = component(&[("rqh", "PAUSE_")], "");
+    let mut bench = Bench::new(&[guest, lifecycle("(i32.const 1)", "")]);
+    let plugins = bench.chain.plugins().to_vec();
+    let (held, lost) = (bench.open(), bench.open());
+    bench.feed(held, "rqh!");
+    bench.trace();
+    let late = Instant::now() + Duration::from_secs(60);
+    bench.host.retire(&plugins[0], late);
+    bench.host.handle_deadline(late - Duration::from_secs(1));
+    assert_eq!(bench.feed(held, ""), "");
+    bench.host.handle_deadline(late);
+    assert_eq!(
+        bench.feed(held, ""),
+        "abandoned rsh:503 rsb:Service Unavailable\n!"
+    );
+    bench.host.finish(held);
+    assert_eq!(bench.host.status(&plugins[0], late).instances, 1);
+    bench.host.handle_deadline(late + Duration::from_secs(10));
+    assert_eq!(bench.host.status(&plugins[0], late).instances, 0);
+    assert_eq!(bench.host.status(&plugins[1], late).instances, 1, "of another");
+    bench.host.finish(lost);
+    assert_eq!(bench.host.streams(), 0);
+}
+
+#[test]
+fn plugins_of_different_versions_share_no_instance() {
+    use proxywasm_host::{FilterChain, Plugin, PluginConfig, Services};
+    let mut bench = Bench::new(&[lifecycle("(i32.const 1)", "")]);
+    let old = bench.chain.plugins()[0].clone();
+    let config = PluginConfig {
+        version: 2,
+        ..old.config().clone()
+    };
+    let services = Services::from(std::sync::Arc::clone(&bench.log));
+    let new = Plugin::new(&bench.engine, old.code().clone(), config, &services).unwrap();
+    bench.trace();
+    let first = bench.open();
+    bench.chain = FilterChain::new(vec![new.clone()]);
+    let second = bench.open();
+    assert_eq!(bench.trace(), "=101 =0 =302 =1 =0 =101 =0 =302 =1 =0");
+    bench.host.retire(&old, Instant::now() + Duration::from_secs(60));
+    bench.host.finish(first);
+    assert_eq!(bench.trace(), "=402 =201");
+    bench.host.finish(second);
+    assert_eq!(bench.host.status(&new, Instant::now()).instances, 1);
 }

@@ -5,15 +5,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use proxywasm_host::{
-    Allowed, BytestreamPhase, CalloutFailure, Direction, FailurePolicy, HeadersPause, InstanceStrategy,
-    Limits, LogLevel, MapLimits, Part, Permissions, Phase, PhaseSet, PluginConfig, RepeatedHeaders,
-    Resources,
+    Allowed, BytestreamPhase, CalloutFailure, CrashLoop, Direction, FailurePolicy, HeadersPause,
+    InstanceStrategy, Limits, LogLevel, MapLimits, Part, Permissions, Phase, PhaseSet, PluginConfig,
+    RepeatedHeaders, Resources,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env::VarError;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// A plugin: code with a configuration.
@@ -76,6 +77,9 @@ pub(super) struct PluginEntry {
     /// With `failure: reload`, how long after a failure a fresh instance is made, and with any policy how long after a start that
     /// failed; up to half as long again at random, and twice as long each time a start fails. Default: `1s`.
     reload_back_off: Option<Period>,
+    /// What keeps an instance that fails again and again from being replaced again and again.
+    #[serde(default)]
+    crash_loop: CrashLoopEntry,
     /// How its instances are made. Default: `shared`.
     #[serde(default)]
     instances: InstancesEntry,
@@ -218,6 +222,19 @@ struct LimitsEntry {
     table_elements: Option<usize>,
 }
 
+/// When instances count as failing again and again: then the next one is made after `reload_back_off`, later twice as long each time, and
+/// meanwhile streams get what `failure` says. Not for `instances: fresh_per_stream`, where a failure concerns no other stream.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CrashLoopEntry {
+    /// How many failures in a row are too many. Default: 5.
+    failures: Option<NonZeroU32>,
+    /// How long an instance has to have run for its failure to begin a new row. Default: `10s`.
+    stable_after: Option<Period>,
+    /// The longest time between two instances, up to half as long again at random; also after starts that fail. Default: `60s`.
+    longest_back_off: Option<Period>,
+}
+
 /// Bounds on the time of a plugin.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -272,6 +289,7 @@ impl PluginEntry {
             reload_back_off: self
                 .reload_back_off
                 .map_or(default.reload_back_off, |period| period.0),
+            crash_loop: self.crash_loop.settings(),
             instances: self.instances.into(),
             headers_pause: self.headers_pause.into(),
             repeated_headers: self.repeated_headers.into(),
@@ -353,6 +371,19 @@ fn text_or_json(value: Option<&serde_json::Value>) -> Bytes {
         None | Some(serde_json::Value::Null) => Bytes::new(),
         Some(serde_json::Value::String(text)) => Bytes::copy_from_slice(text.as_bytes()),
         Some(value) => Bytes::from(value.to_string()),
+    }
+}
+
+// === impl CrashLoopEntry ===
+
+impl CrashLoopEntry {
+    fn settings(&self) -> CrashLoop {
+        let default = CrashLoop::default();
+        CrashLoop {
+            failures: self.failures.map_or(default.failures, NonZeroU32::get),
+            stable_after: self.stable_after.map_or(default.stable_after, |period| period.0),
+            longest: self.longest_back_off.map_or(default.longest, |period| period.0),
+        }
     }
 }
 
