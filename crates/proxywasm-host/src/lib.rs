@@ -88,7 +88,7 @@ mod stream;
 mod timers;
 mod vm;
 
-pub use cache::{CacheError, CacheFigures, CacheSettings};
+pub use cache::{CacheError, CacheFigures, CacheSettings, PrivateDirectory};
 pub use callouts::{CalloutId, Command};
 pub use code::{Abi, COMPONENT_MARKER, PluginCode};
 pub use config::{

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::cluster::UpstreamSettings;
-use crate::code::{self, CodeFile};
+use crate::code::{CodeSource, FetchOptions, FetchSettings, PluginSource, compile_all, read_all};
 use crate::config::{self, ConfigFile};
 use crate::import_envoy;
 use crate::inspect::Inspection;
@@ -31,6 +31,7 @@ const EXAMPLES: &str = "Examples:
   proxywasm init proxy.yaml && proxywasm check proxy.yaml
   proxywasm serve proxy.yaml
   proxywasm inspect plugin.wasm
+  proxywasm inspect oci://ghcr.io/example/plugin:1.0
   proxywasm import-envoy envoy.yaml > proxy.yaml";
 
 /// The arguments of `proxywasm`.
@@ -67,6 +68,9 @@ enum Command {
         /// The file
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Fetch no code; plugins whose code was not fetched earlier are not checked
+        #[arg(long)]
+        offline: bool,
     },
     /// Writes a configuration file to begin with
     Init {
@@ -86,20 +90,35 @@ enum Command {
     Run(Box<RunArguments>),
     /// Tells what a plugin is, what it imports and exports, and whether this host runs it
     Inspect {
-        /// The plugin
-        #[arg(value_name = "PLUGIN.wasm")]
-        plugin: PathBuf,
+        /// The plugin: a file, a URL, or an image as `oci://HOST/REPOSITORY[:TAG][@DIGEST]`
+        #[arg(value_name = "PLUGIN")]
+        plugin: CodeSource,
         /// As JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        fetch: FetchArguments,
     },
+}
+
+/// How code is fetched that is not in a file.
+#[derive(Debug, Args)]
+struct FetchArguments {
+    /// File with the certificates of the authorities that are trusted where code is fetched from; by default those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Fetch code without TLS, also from other machines
+    #[arg(long)]
+    plain_http: bool,
 }
 
 #[derive(Debug, Args)]
 struct RunArguments {
-    /// The plugin; several make a chain in this order
-    #[arg(long, value_name = "PLUGIN.wasm", required = true)]
-    plugin: Vec<PathBuf>,
+    /// The plugin: a file, a URL, or an image as `oci://HOST/REPOSITORY[:TAG][@DIGEST]`; several make a chain in this order
+    #[arg(long, value_name = "PLUGIN", required = true)]
+    plugin: Vec<CodeSource>,
+    #[command(flatten)]
+    fetch: FetchArguments,
     /// The configuration of each plugin in turn: a text, or @FILE for what is in a file
     #[arg(long, value_name = "TEXT|@FILE")]
     config: Vec<String>,
@@ -133,12 +152,12 @@ impl Arguments {
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
             Some(Command::Serve { file }) => self.serve(file),
-            Some(Command::Check { file }) => self.check(file),
+            Some(Command::Check { file, offline }) => self.check(file, *offline),
             Some(Command::Init { file }) => init(file),
             Some(Command::Schema) => schema(),
             Some(Command::ImportEnvoy { file }) => import_envoy(file),
             Some(Command::Run(arguments)) => self.run_plugins(arguments),
-            Some(Command::Inspect { plugin, json }) => self.inspect(plugin, *json),
+            Some(Command::Inspect { plugin, json, fetch }) => self.inspect(fetch.source(plugin), *json),
             None => help(),
         };
         done.unwrap_or_else(|error| {
@@ -148,19 +167,23 @@ impl Arguments {
     }
 
     fn serve(&self, file: &Path) -> anyhow::Result<ExitCode> {
-        let (settings, options) = self.read(file)?;
+        let (settings, options) = self.read(ConfigFile::read(file)?)?;
         serve(settings, &options)
     }
 
-    fn check(&self, file: &Path) -> anyhow::Result<ExitCode> {
-        self.read(file)?;
-        writeln!(std::io::stdout(), "{} is in order", file.display())?;
+    fn check(&self, file: &Path, offline: bool) -> anyhow::Result<ExitCode> {
+        let config = ConfigFile::read(file)?;
+        let (config, so_far) = match offline {
+            true => (config.offline(), ", as far as can be told without fetching code"),
+            false => (config, ""),
+        };
+        self.read(config)?;
+        writeln!(std::io::stdout(), "{} is in order{so_far}", file.display())?;
         Ok(ExitCode::SUCCESS)
     }
 
     /// All that a file says, ready to serve.
-    fn read(&self, file: &Path) -> anyhow::Result<(Settings, LogOptions)> {
-        let config = ConfigFile::read(file)?;
+    fn read(&self, config: ConfigFile) -> anyhow::Result<(Settings, LogOptions)> {
         let options = config.log_options();
         self.start_log(&options)?;
         let engine = self.engine(config.cache()?)?;
@@ -197,9 +220,9 @@ impl Arguments {
         )
     }
 
-    fn inspect(&self, path: &Path, json: bool) -> anyhow::Result<ExitCode> {
-        let code =
-            std::fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))?;
+    fn inspect(&self, source: PluginSource, json: bool) -> anyhow::Result<ExitCode> {
+        let codes = read_all(&[source], &fetch_settings());
+        let code = codes.into_iter().next().context("nothing was read")??;
         let engine = self.engine(None)?;
         let inspection = Inspection::of(&engine, &code);
         let mut out = std::io::stdout().lock();
@@ -241,6 +264,31 @@ impl Arguments {
     }
 }
 
+// === impl FetchArguments ===
+
+impl FetchArguments {
+    fn source(&self, source: &CodeSource) -> PluginSource {
+        PluginSource {
+            fetch: FetchOptions {
+                ca: self.ca.clone(),
+                plain_http: self.plain_http,
+                ..FetchOptions::default()
+            },
+            ..PluginSource::new(source.clone())
+        }
+    }
+}
+
+/// The defaults, for who asks by the command line.
+fn fetch_settings() -> FetchSettings {
+    let variable = std::env::var_os;
+    FetchSettings::for_user(
+        variable("XDG_CACHE_HOME"),
+        variable("HOME"),
+        variable("DOCKER_CONFIG"),
+    )
+}
+
 // === impl RunArguments ===
 
 impl RunArguments {
@@ -255,26 +303,21 @@ impl RunArguments {
                 "there are more {option} than --plugin"
             );
         }
-        let files: Vec<_> = self
+        let sources: Vec<_> = self
             .plugin
             .iter()
-            .map(|path| CodeFile {
-                path: path.clone(),
-                strategy: InstanceStrategy::Shared,
-            })
+            .map(|plugin| self.fetch.source(plugin))
             .collect();
-        let codes = code::load_all(engine, &files).map_err(|(_, error)| error)?;
+        let read: Vec<_> = read_all(&sources, &fetch_settings())
+            .into_iter()
+            .collect::<Result<_, _>>()?;
+        let codes = self.plugin.iter().zip(read);
+        let codes = codes.map(|(source, code)| (source, code, InstanceStrategy::Shared));
+        let codes = compile_all(engine, codes.collect()).map_err(|(_, error)| error)?;
         let mut plugins = Vec::new();
-        for (index, (path, code)) in self.plugin.iter().zip(codes).enumerate() {
-            let file_name = || {
-                path.file_stem()
-                    .map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy())
-            };
-            let name = self
-                .name
-                .get(index)
-                .cloned()
-                .unwrap_or_else(|| file_name().into_owned());
+        for (index, (source, code)) in self.plugin.iter().zip(codes).enumerate() {
+            let file_name = || source.short_name();
+            let name = self.name.get(index).cloned().unwrap_or_else(file_name);
             let config = PluginConfig {
                 configuration: configuration(self.config.get(index).map_or("", String::as_str))?,
                 root_id: self.root_id.get(index).cloned().unwrap_or_default(),

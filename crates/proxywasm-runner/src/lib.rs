@@ -81,7 +81,12 @@ pub use cluster::{
     Balance, Ejection, EndpointSettings, HashKey, HealthCheck, HttpCheck, Retries, UpstreamLimits,
     UpstreamSettings,
 };
-pub use code::{CodeError, load_code};
+#[cfg(feature = "remote-code")]
+pub use code::FetchError;
+pub use code::{
+    CodeError, CodeSource, CodeUrl, Credentials, DigestError, FetchOptions, FetchSettings, ImageReference,
+    Mismatch, PluginSource, ReferenceError, Secret, Sha256, SourceError, load_code, read_all,
+};
 pub use forwarding::{Forwarded, ForwardingHeaders};
 pub use functions::functions;
 pub use listen::ListenError;

@@ -19,6 +19,7 @@ mod log;
 mod nginx;
 mod origin;
 mod proxy;
+mod registry;
 mod wire;
 
 pub use authority::{Authority, client_tls, server_settings, server_tls};
@@ -29,6 +30,7 @@ pub use log::{Captured, capture_log};
 pub use nginx::Nginx;
 pub use origin::Origin;
 pub use proxy::{Proxy, ProxyBuilder, Refusal, configured, plugin_code, proxy};
+pub use registry::{Access, Registry, basic, response, tar_gz};
 pub use wire::{Message, chunked, resident_bytes, socket_room};
 
 use std::time::Duration;

@@ -30,12 +30,7 @@ impl Key {
         let engine: [u8; 32] = hasher.0.finalize().into();
         let id = Sha256::new().chain_update(code).chain_update(engine).finalize();
         Self {
-            name: format!(
-                "{}-{}{}",
-                hex(code),
-                hex(engine.iter().take(8)),
-                super::directory::SUFFIX
-            ),
+            name: format!("{}-{}{}", hex(code), hex(engine.iter().take(8)), super::SUFFIX),
             id: id.into(),
         }
     }
@@ -72,7 +67,7 @@ pub(super) fn open(engine: &Engine, key: &Key, entry: &[u8]) -> Result<Module, S
         return Err("it is damaged, or was made for something else".to_owned());
     }
     // SAFETY: these bytes are an unmodified output of `Module::serialize`. They were read from a directory that nobody but the user of
-    // this process can write (`Directory::open`), under whose hand only this cache writes entries; and what was written is what was
+    // this process can write (`PrivateDirectory::open`), under whose hand only this cache writes entries; and what was written is what was
     // read, by the digest. It is for this engine: the digest covers the key, and with it the engine's compatibility hash. They are
     // copied from memory, so that nothing which happens to the file from now on matters.
     unsafe { Module::deserialize(engine, code) }.map_err(|error| format!("{error:#}"))

@@ -16,12 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
-/// A directory cannot be used as compile cache.
+/// A directory cannot be used as cache.
 #[derive(Debug, Error)]
 pub enum CacheError {
     /// It cannot be made or opened.
-    #[error("cannot open the compile cache {}: {error}; name a directory that this user can make and read", path.display())]
+    #[error("cannot open the {cache} {}: {error}; name a directory that this user can make and read", path.display())]
     Open {
+        /// Which cache.
+        cache: &'static str,
         /// The directory.
         path: PathBuf,
         /// Why.
@@ -30,11 +32,13 @@ pub enum CacheError {
     },
     /// It belongs to somebody else.
     #[error(
-        "the compile cache {} belongs to user {owner}, but this process runs as user {user}: code in it would be run; \
+        "the {cache} {} belongs to user {owner}, but this process runs as user {user}: code in it would be run; \
          name a directory that belongs to user {user}",
         path.display()
     )]
     Owner {
+        /// Which cache.
+        cache: &'static str,
         /// The directory.
         path: PathBuf,
         /// Whose it is.
@@ -44,10 +48,12 @@ pub enum CacheError {
     },
     /// Others can write it.
     #[error(
-        "others can write the compile cache {} (mode {mode:03o}): code in it would be run; remove what is in it, then `chmod 700` it",
+        "others can write the {cache} {} (mode {mode:03o}): code in it would be run; remove what is in it, then `chmod 700` it",
         path.display()
     )]
     Writable {
+        /// Which cache.
+        cache: &'static str,
         /// The directory.
         path: PathBuf,
         /// Its mode.
@@ -55,13 +61,16 @@ pub enum CacheError {
     },
 }
 
-/// A directory that only the user of this process can write.
-pub(super) struct Directory {
+/// A directory of files that only the user of this process can write, as caches of code need one.
+#[derive(Debug)]
+pub struct PrivateDirectory {
     path: PathBuf,
     handle: OwnedFd,
     user: u32,
     /// Its owner may write it.
     writable: bool,
+    /// What the names of its files end with.
+    suffix: &'static str,
 }
 
 struct Entry {
@@ -70,8 +79,6 @@ struct Entry {
     used: SystemTime,
 }
 
-/// What the names of entries end with.
-pub(super) const SUFFIX: &str = ".cwasm";
 /// What the names of files end with that are being written.
 const UNFINISHED: &str = ".tmp";
 /// After so long, an unfinished file is one whose writer is gone.
@@ -79,11 +86,16 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 /// Group and others may write.
 const WRITABLE_BY_OTHERS: Mode = Mode::WGRP.union(Mode::WOTH);
 
-// === impl Directory ===
+// === impl PrivateDirectory ===
 
-impl Directory {
-    pub(super) fn open(path: &Path) -> Result<Self, CacheError> {
+impl PrivateDirectory {
+    /// Opens a directory, or makes it with mode 0700. `cache` names it in messages; files of it are those that end with `suffix`.
+    ///
+    /// # Errors
+    /// It cannot be made or opened, belongs to somebody else, or others can write it.
+    pub fn open(path: &Path, cache: &'static str, suffix: &'static str) -> Result<Self, CacheError> {
         let failed = |error: io::Error| CacheError::Open {
+            cache,
             path: path.to_owned(),
             error,
         };
@@ -99,6 +111,7 @@ impl Directory {
         let user = own_user().map_err(|error| failed(error.into()))?;
         if stat.st_uid != user {
             return Err(CacheError::Owner {
+                cache,
                 path: path.to_owned(),
                 owner: stat.st_uid,
                 user,
@@ -107,6 +120,7 @@ impl Directory {
         let mode = Mode::from_raw_mode(stat.st_mode);
         if mode.intersects(WRITABLE_BY_OTHERS) {
             return Err(CacheError::Writable {
+                cache,
                 path: path.to_owned(),
                 mode: mode.as_raw_mode(),
             });
@@ -116,16 +130,20 @@ impl Directory {
             handle,
             user,
             writable: mode.contains(Mode::WUSR),
+            suffix,
         })
     }
 
     /// Where it was when it was opened.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A file, if it is there; it counts as used now.
-    pub(super) fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    /// A file, if it is there; it counts as used now. Of a larger one, only the first `limit` bytes.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no file that only this user can write.
+    pub fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
         // Without blocking, should it be a pipe.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let handle = match openat(&self.handle, name, flags, Mode::empty()) {
@@ -150,8 +168,11 @@ impl Directory {
         Ok(Some(content))
     }
 
-    /// Puts a file there, in the place of any that has its name.
-    pub(super) fn write(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+    /// Puts a file there, in the place of any that has its name. It is there whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         if !self.writable {
             return Err(io::Error::new(
@@ -178,13 +199,16 @@ impl Directory {
     }
 
     /// Removes what was not used for longest, until the rest has at most so many bytes.
-    pub(super) fn shrink(&self, limit: u64) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn shrink(&self, limit: u64) -> io::Result<()> {
         let mut entries = self.entries()?;
         entries.sort_by_key(|entry| entry.used);
         let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
         for entry in entries {
             let abandoned = || entry.used.elapsed().is_ok_and(|age| age > ABANDONED);
-            let excess = total > limit && entry.name.ends_with(SUFFIX);
+            let excess = total > limit && entry.name.ends_with(self.suffix);
             if excess || (entry.name.ends_with(UNFINISHED) && abandoned()) {
                 // Another process may have removed it.
                 let _ = unlinkat(&self.handle, entry.name.as_str(), AtFlags::empty());
@@ -202,7 +226,7 @@ impl Directory {
             let Ok(name) = found.file_name().to_str() else {
                 continue;
             };
-            if !name.ends_with(SUFFIX) && !name.ends_with(UNFINISHED) {
+            if !name.ends_with(self.suffix) && !name.ends_with(UNFINISHED) {
                 continue;
             }
             // One that went meanwhile needs no counting.

@@ -6,13 +6,15 @@
 mod artifact;
 mod directory;
 
-pub use directory::CacheError;
+pub use directory::{CacheError, PrivateDirectory};
 
 use artifact::Key;
-use directory::Directory;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use wasmtime::Module;
+
+/// What the names of entries end with.
+const SUFFIX: &str = ".cwasm";
 
 /// Where compiled code is kept, and how much of it.
 ///
@@ -41,7 +43,7 @@ pub struct CacheFigures {
 
 /// The cache of an engine. All threads use it.
 pub(crate) struct CompileCache {
-    directory: Directory,
+    directory: PrivateDirectory,
     bytes: u64,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -68,7 +70,7 @@ impl CacheSettings {
 impl CompileCache {
     pub(crate) fn open(settings: &CacheSettings) -> Result<Self, CacheError> {
         Ok(Self {
-            directory: Directory::open(&settings.directory)?,
+            directory: PrivateDirectory::open(&settings.directory, "compile cache", SUFFIX)?,
             bytes: settings.bytes,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),

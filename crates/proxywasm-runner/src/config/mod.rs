@@ -18,6 +18,7 @@
 mod admin;
 mod background;
 mod cache;
+mod code;
 mod diagnostic;
 mod http;
 mod limits;
@@ -39,7 +40,7 @@ pub use diagnostic::Diagnostic;
 pub use reference::{reference, schema};
 pub use starter::STARTER;
 
-use crate::code::{self, CodeFile};
+use crate::code::{FetchSettings, compile_all, read_all};
 use crate::log::LogOptions;
 use crate::remote::Remote;
 use crate::routing::RouteTable;
@@ -47,6 +48,7 @@ use crate::settings::{BackgroundSettings, HttpSettings, ListenerSettings, Settin
 use admin::AdminEntry;
 use background::BackgroundEntry;
 use cache::CacheEntry;
+use code::RemoteCodeEntry;
 use listener::ListenerEntry;
 use node::NodeEntry;
 use plugin::PluginEntry;
@@ -70,6 +72,7 @@ pub struct ConfigFile {
     path: PathBuf,
     text: String,
     root: Root,
+    offline: bool,
 }
 
 /// A configuration file of `proxywasm serve`.
@@ -98,6 +101,9 @@ struct Root {
     /// Where compiled plugins are kept, so that the next start need not compile them. Default: nowhere.
     #[schemars(with = "Option<CacheEntry>")]
     cache: Option<Spanned<CacheEntry>>,
+    /// How the code of plugins is fetched from URLs and registries.
+    #[serde(default)]
+    remote_code: RemoteCodeEntry,
     /// Bounds on key-value stores and shared data. Past one, a write answers `unavailable`.
     #[serde(default)]
     stores: StoresEntry,
@@ -163,6 +169,7 @@ impl ConfigFile {
             path: path.to_owned(),
             text,
             root,
+            offline: false,
         };
         file.check()?;
         Ok(file)
@@ -194,11 +201,17 @@ impl ConfigFile {
             .map_err(|message| self.at(entry.referenced, message))
     }
 
-    /// Compiles the plugins, starts each on a throw-away instance, and puts everything together. Stores and queues are those that the
+    /// Fetches no code: plugins whose code was never fetched are left out of what is built, with a warning. For checking a file only.
+    pub fn offline(mut self) -> Self {
+        self.offline = true;
+        self
+    }
+
+    /// Fetches and compiles the plugins, starts each on a throw-away instance, and puts everything together. Stores and queues are those that the
     /// file configures, whatever `services` has.
     ///
     /// # Errors
-    /// A plugin's file cannot be read, is no plugin that this host runs, or does not start; the address of a server is none.
+    /// A plugin's code cannot be read or fetched, is no plugin that this host runs, or does not start; the address of a server is none.
     pub fn build(&self, engine: &Engine, services: &Services) -> Result<Settings, Diagnostic> {
         // A server is connected to while plugins compile.
         let (services, remotes) = self.with_state(services)?;
@@ -268,21 +281,35 @@ impl ConfigFile {
 
     /// The plugins by name, compiled and started.
     fn plugins(&self, engine: &Engine, services: &Services) -> Result<HashMap<&str, Plugin>, Diagnostic> {
-        let mut configs = Vec::new();
-        let mut files = Vec::new();
-        for entry in &self.root.plugins {
+        let entries = &self.root.plugins;
+        let sources = entries.iter().map(|entry| entry.source(self.folder()));
+        let sources: Vec<_> = sources
+            .collect::<Result<_, _>>()
+            .map_err(|(location, message)| self.at(location, message))?;
+        let settings = FetchSettings {
+            offline: self.offline,
+            ..self.root.remote_code.settings(self.folder())
+        };
+        let (mut configs, mut codes) = (Vec::new(), Vec::new());
+        let read = read_all(&sources, &settings);
+        for ((entry, source), code) in entries.iter().zip(&sources).zip(read) {
             let config = entry
                 .to_config()
                 .map_err(|(location, message)| self.at(location, message))?;
-            files.push(CodeFile {
-                path: self.folder().join(&entry.file.value),
-                strategy: config.instances,
-            });
-            configs.push((entry, config));
+            match code {
+                Ok(code) => {
+                    codes.push((&source.source, code, config.instances));
+                    configs.push((entry, config));
+                }
+                Err(error) if self.offline && error.is_of_offline() => {
+                    tracing::warn!(plugin = entry.name.value, "not checked: {error}");
+                }
+                Err(error) => return Err(self.at(entry.code_location(), error.to_string())),
+            }
         }
-        let codes = code::load_all(engine, &files).map_err(|(number, error)| {
-            let entry = self.root.plugins.get(number);
-            let location = entry.map_or(Location::UNKNOWN, |entry| entry.file.referenced);
+        let codes = compile_all(engine, codes).map_err(|(number, error)| {
+            let entry = configs.get(number).map(|(entry, _)| entry);
+            let location = entry.map_or(Location::UNKNOWN, |entry| entry.code_location());
             self.at(location, error.to_string())
         })?;
         let mut plugins = HashMap::new();
@@ -359,6 +386,9 @@ impl ConfigFile {
             }
             entry
                 .to_config()
+                .map_err(|(location, message)| self.at(location, message))?;
+            entry
+                .source(self.folder())
                 .map_err(|(location, message)| self.at(location, message))?;
         }
         upstreams::check(&root.upstreams).map_err(|(location, message)| self.at(location, message))?;

@@ -1,6 +1,8 @@
 //! Plugins in the configuration file.
 
+use super::code::CodeEntry;
 use super::units::{Period, Size};
+use crate::code::{CodeSource, PluginSource};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -15,7 +17,7 @@ use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env::VarError;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A plugin: code with a configuration.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,9 +26,12 @@ pub(super) struct PluginEntry {
     /// Names the plugin in chains, in logs and in the property `plugin_name`.
     #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
-    /// Its code; relative to this file.
-    #[schemars(with = "PathBuf")]
-    pub(super) file: Spanned<PathBuf>,
+    /// The file with its code; relative to this file. Either this or `code`.
+    #[schemars(with = "Option<PathBuf>")]
+    file: Option<Spanned<PathBuf>>,
+    /// Its code, wherever that is.
+    #[schemars(with = "Option<CodeEntry>")]
+    code: Option<Spanned<CodeEntry>>,
     /// What it reads as its configuration: text as it is; a mapping or list becomes compact JSON. Default: nothing.
     configuration: Option<serde_json::Value>,
     /// Its configuration as bytes in Base64, instead of `configuration`.
@@ -252,6 +257,32 @@ struct DeadlinesEntry {
 // === impl PluginEntry ===
 
 impl PluginEntry {
+    /// Its code, which is relative to a folder if it is a file.
+    pub(super) fn source(&self, folder: &Path) -> Result<PluginSource, (Location, String)> {
+        match (&self.file, &self.code) {
+            (Some(file), None) => Ok(PluginSource::new(CodeSource::File(folder.join(&file.value)))),
+            (None, Some(code)) => code.value.source(code.referenced, folder),
+            (None, None) => {
+                let message = format!(
+                    "the plugin `{}` has no code: give it `file` or `code`",
+                    self.name.value
+                );
+                Err((self.name.referenced, message))
+            }
+            (Some(file), Some(_)) => {
+                let message = "`file` and `code` cannot both be given; `file` is short for `code: { file }`";
+                Err((file.referenced, message.to_owned()))
+            }
+        }
+    }
+
+    /// Where the file tells of its code.
+    pub(super) fn code_location(&self) -> Location {
+        let file = self.file.as_ref().map(|file| file.referenced);
+        let code = || self.code.as_ref().map(|code| code.referenced);
+        file.or_else(code).unwrap_or(self.name.referenced)
+    }
+
     /// The settings of the plugin, or what is wrong with them and where.
     pub(super) fn to_config(&self) -> Result<PluginConfig, (Location, String)> {
         let default = PluginConfig::new(&self.name.value);

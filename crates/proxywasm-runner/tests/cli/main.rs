@@ -13,6 +13,8 @@ mod configuration;
 mod faults;
 mod import_envoy;
 mod inspect;
+#[cfg(feature = "remote-code")]
+mod remote_code;
 mod serving;
 
 use std::io::{BufRead, BufReader, Read, Write};

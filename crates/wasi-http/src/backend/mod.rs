@@ -5,7 +5,8 @@
 //! connection (`connection`, `transfer-encoding` and the like) are the client's own, and reqwest adds `accept: */*` where there is no
 //! `accept`. Trailers are sent, and make the body chunked.
 //!
-//! It speaks plain HTTP/1.1 only, no TLS and no HTTP/2: over HTTP/2 the authority could not differ from the address.
+//! It speaks HTTP/1.1 only: over HTTP/2 the authority could not differ from the address. [`HttpClient::new`] speaks it over TCP;
+//! [`HttpClient::with`] takes what else reqwest knows: TLS, UNIX sockets, other names.
 //!
 //! # Example
 //!
@@ -36,9 +37,11 @@ mod request;
 use crate::calls::{CallEvent, CallRequest};
 use http_body_util::BodyExt;
 use reqwest::redirect::Policy;
-use reqwest::{Body, Client, Url};
+use reqwest::{Body, Client, ClientBuilder, Url};
+use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use wasi_common::ByteMap;
@@ -70,6 +73,9 @@ pub enum OriginError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// TLS cannot be had.
+    #[error("no HTTP client can be made: {0}")]
+    Tls(#[from] rustls::Error),
     /// The client cannot be made.
     #[error("no HTTP client can be made: {0}")]
     Client(#[source] reqwest::Error),
@@ -94,8 +100,41 @@ impl HttpClient {
     /// # Errors
     /// The origin is none.
     pub fn new(origin: &str, connect_timeout: Duration) -> Result<Self, OriginError> {
+        Self::without_tls(Client::builder(), origin, connect_timeout)
+    }
+
+    /// A client whose connections are made as a builder says, without TLS.
+    ///
+    /// # Errors
+    /// The origin is none, or one of TLS, or what the builder says cannot be had.
+    pub fn without_tls(
+        builder: ClientBuilder,
+        origin: &str,
+        connect_timeout: Duration,
+    ) -> Result<Self, OriginError> {
+        if origin.starts_with("https:") {
+            return Err(OriginError::NoOrigin {
+                text: origin.to_owned(),
+                reason: "TLS has to be configured",
+            });
+        }
+        Self::with(builder, nobody_trusted()?, origin, connect_timeout)
+    }
+
+    /// A client whose connections are made as a builder says, and with this TLS where the origin is `https://HOST[:PORT]`. What would
+    /// change a request is turned off, whatever the builder says.
+    ///
+    /// # Errors
+    /// The origin is none, or what the builder says cannot be had.
+    pub fn with(
+        builder: ClientBuilder,
+        tls: ClientConfig,
+        origin: &str,
+        connect_timeout: Duration,
+    ) -> Result<Self, OriginError> {
         let origin = parse_origin(origin)?;
-        let client = Client::builder()
+        let client = builder
+            .tls_backend_preconfigured(tls)
             .http1_only()
             .redirect(Policy::none())
             .no_proxy()
@@ -174,9 +213,8 @@ fn parse_origin(text: &str) -> Result<Url, OriginError> {
         reason: error.to_string(),
     })?;
     match url.scheme() {
-        "http" => {}
-        "https" => return Err(no_origin("TLS is not supported")),
-        _ => return Err(no_origin("its scheme is not `http`")),
+        "http" | "https" => {}
+        _ => return Err(no_origin("its scheme is neither `http` nor `https`")),
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(no_origin("it has a user name"));
@@ -185,6 +223,15 @@ fn parse_origin(text: &str) -> Result<Url, OriginError> {
         return Err(no_origin("it has a path; requests bring theirs"));
     }
     Ok(url)
+}
+
+/// For who speaks no TLS. Without any, reqwest would ask the process for a provider of cryptography, and panic if it has none.
+fn nobody_trusted() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
 }
 
 fn map_of(source: &impl MapSource) -> ByteMap {
