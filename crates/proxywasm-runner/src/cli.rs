@@ -1,14 +1,16 @@
 //! The command line.
 
+use crate::admin::DEFAULT_ADMIN_ADDRESS;
 use crate::cluster::UpstreamSettings;
 use crate::code::{CodeSource, FetchOptions, FetchSettings, PluginSource, compile_all, read_all};
 use crate::config::{self, ConfigFile};
 use crate::import_envoy;
 use crate::inspect::Inspection;
+use crate::lifecycle::{self, Restarts, Start, systemd};
 use crate::log::{self, LogOptions, RateLimited};
 use crate::runner::Runner;
 use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, RunMode, Settings};
-use crate::shutdown;
+use crate::shutdown::{self, DrainSettings, Terminations};
 use crate::upstream::UpstreamTarget;
 use anyhow::Context;
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -80,6 +83,15 @@ enum Command {
     },
     /// Prints the JSON schema of configuration files
     Schema,
+    /// Asks a running proxy at its admin address whether it takes connections; the exit status says so
+    Health {
+        /// The admin address
+        #[arg(long, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_ADMIN_ADDRESS)]
+        admin: SocketAddr,
+        /// Asks only whether it runs
+        #[arg(long)]
+        live: bool,
+    },
     /// Turns a bootstrap file of Envoy into a file for `serve`, on standard output, and tells on standard error what is not in it
     ImportEnvoy {
         /// The bootstrap file, in YAML or JSON
@@ -151,12 +163,15 @@ impl Arguments {
     /// Does what they ask. Errors go to standard error.
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
-            Some(Command::Serve { file }) => self.serve(file),
+            Some(Command::Serve { file }) => lifecycle::begin(|start| self.serve(file, start)),
             Some(Command::Check { file, offline }) => self.check(file, *offline),
             Some(Command::Init { file }) => init(file),
             Some(Command::Schema) => schema(),
+            Some(Command::Health { admin, live }) => {
+                lifecycle::health(*admin, if *live { "/live" } else { "/ready" })
+            }
             Some(Command::ImportEnvoy { file }) => import_envoy(file),
-            Some(Command::Run(arguments)) => self.run_plugins(arguments),
+            Some(Command::Run(arguments)) => lifecycle::begin(|start| self.run_plugins(arguments, start)),
             Some(Command::Inspect { plugin, json, fetch }) => self.inspect(fetch.source(plugin), *json),
             None => help(),
         };
@@ -166,9 +181,9 @@ impl Arguments {
         })
     }
 
-    fn serve(&self, file: &Path) -> anyhow::Result<ExitCode> {
+    fn serve(&self, file: &Path, start: Start<'_>) -> anyhow::Result<ExitCode> {
         let (settings, options) = self.read(ConfigFile::read(file)?)?;
-        serve(settings, &options)
+        serve(settings, &options, start)
     }
 
     fn check(&self, file: &Path, offline: bool) -> anyhow::Result<ExitCode> {
@@ -191,7 +206,7 @@ impl Arguments {
         Ok((settings, options))
     }
 
-    fn run_plugins(&self, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+    fn run_plugins(&self, arguments: &RunArguments, start: Start<'_>) -> anyhow::Result<ExitCode> {
         let options = LogOptions::default();
         self.start_log(&options)?;
         let engine = self.engine(None)?;
@@ -215,8 +230,10 @@ impl Arguments {
                 services,
                 remotes: Vec::new(),
                 admin: arguments.admin,
+                drain: DrainSettings::default(),
             },
             &options,
+            start,
         )
     }
 
@@ -348,8 +365,8 @@ fn start_services(options: &LogOptions) -> Services {
     }
 }
 
-/// Runs until a signal comes.
-fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
+/// Runs until a signal comes, or another process takes its place.
+fn serve(settings: Settings, options: &LogOptions, start: Start<'_>) -> anyhow::Result<ExitCode> {
     let listeners = settings.listeners.clone();
     let background = settings.background.clone();
     let workers = settings.workers;
@@ -357,9 +374,9 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     // Before anybody is told that it runs: a signal that comes at once is to stop it in order, too.
-    let (signalled, mut hang_ups) = {
+    let (mut signals, mut hang_ups, mut restarts) = {
         let _context = runtime.enter();
-        (shutdown::signalled()?, shutdown::hang_ups()?)
+        (Terminations::new()?, shutdown::hang_ups()?, Restarts::new()?)
     };
     // Each worker limits what its plugins log by itself.
     let settings = Settings {
@@ -369,21 +386,37 @@ fn serve(settings: Settings, options: &LogOptions) -> anyhow::Result<ExitCode> {
         },
         ..settings
     };
-    let runner = Runner::start(settings, options)?;
+    let mut runner = Runner::start_with(start.sockets, settings, options)?;
     announce(&runner, &listeners, &background, workers);
-    let signal = runtime.block_on(async {
-        let mut signalled = std::pin::pin!(signalled);
-        loop {
-            tokio::select! {
-                signal = &mut signalled => break signal,
-                Some(()) = hang_ups.recv() => runner.reload_certificates(),
+    start.predecessor.tell_ready();
+    let done = runtime.block_on(async {
+        let why = {
+            let mut handed_over = pin!(restarts.handed_over(runner.sockets()));
+            loop {
+                tokio::select! {
+                    signal = signals.next() => break Some(signal),
+                    () = runner.drain_asked() => break Some("POST /drain"),
+                    () = &mut handed_over => break None,
+                    Some(()) = hang_ups.recv() => {
+                        systemd::reloading();
+                        runner.reload_certificates();
+                        systemd::ready();
+                    }
+                }
             }
+        };
+        match why {
+            Some(why) => {
+                tracing::info!("{why}: stopping");
+                systemd::stopping();
+            }
+            None => runner.has_successor(),
         }
+        lifecycle::stop(runner, &mut signals).await
     });
-    tracing::info!("{signal}: stopping");
-    runner.shut_down();
-    tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    // What does not end is left behind.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 /// Tells what serves where, on standard output whatever the log filter is.

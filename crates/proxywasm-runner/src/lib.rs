@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use proxywasm_host::{Services, TracingSink};
-//! use proxywasm_runner::{AcceptMode, ListenerSettings, LogOptions, Runner, Settings};
+//! use proxywasm_runner::{AcceptMode, DrainSettings, ListenerSettings, LogOptions, Runner, Settings};
 //! use std::io::{Read, Write};
 //! use std::num::NonZeroUsize;
 //! use std::sync::Arc;
@@ -32,6 +32,7 @@
 //!     services,
 //!     remotes: Vec::new(),
 //!     admin: None,
+//!     drain: DrainSettings::default(),
 //! };
 //! let runner = Runner::start(settings, &LogOptions::default())?;
 //!
@@ -57,6 +58,7 @@ mod forwarding;
 mod functions;
 pub mod import_envoy;
 pub mod inspect;
+mod lifecycle;
 mod listen;
 mod log;
 mod message;
@@ -93,12 +95,13 @@ pub use listen::ListenError;
 pub use log::{LogOptions, RateLimited, parse_filter};
 pub use node::Node;
 pub use remote::Remote;
-pub use runner::{Runner, SHUTDOWN_GRACE, StartError};
+pub use runner::{Hurry, Runner, StartError};
 pub use server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
 pub use settings::{
     AcceptMode, BackgroundSettings, HttpSettings, ListenerSettings, RunMode, Settings, UpstreamSettingsError,
     default_workers,
 };
+pub use shutdown::DrainSettings;
 pub use transport::{Address, AddressError};
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Endpoint, HttpProtocol, HttpTarget,

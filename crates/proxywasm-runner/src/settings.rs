@@ -5,6 +5,7 @@ use crate::forwarding::ForwardingHeaders;
 use crate::remote::Remote;
 use crate::routing::{PathRules, RouteTable};
 use crate::server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
+use crate::shutdown::DrainSettings;
 use crate::tls::{Reload, ServerTls};
 use crate::transport::Address;
 use crate::upstream::{TargetError, UpstreamTarget};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub remotes: Vec<Arc<dyn Remote>>,
     /// The address for operators, if there is to be one; port 0 takes any that is free.
     pub admin: Option<SocketAddr>,
+    /// How it stops.
+    pub drain: DrainSettings,
 }
 
 /// One address to listen on.
@@ -41,6 +44,8 @@ pub struct Settings {
 pub struct ListenerSettings {
     /// The address; port 0 takes any that is free.
     pub address: Address,
+    /// The name of the sockets that it takes if the process was started with such, as by systemd, whatever their address.
+    pub socket: Option<String>,
     /// How connections come to workers.
     pub accept: AcceptMode,
     /// The plugins that requests, or connections, pass.
@@ -137,6 +142,7 @@ impl ListenerSettings {
     pub fn new(address: impl Into<Address>, accept: AcceptMode, plugins: Vec<Plugin>) -> Self {
         Self {
             address: address.into(),
+            socket: None,
             accept,
             chain: FilterChain::new(plugins),
             upstream: UpstreamTarget::Echo,

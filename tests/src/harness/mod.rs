@@ -20,6 +20,7 @@ mod nginx;
 mod origin;
 mod proxy;
 mod registry;
+mod stopping;
 mod wire;
 
 pub use authority::{Authority, client_tls, server_settings, server_tls};
@@ -31,6 +32,7 @@ pub use nginx::Nginx;
 pub use origin::Origin;
 pub use proxy::{Proxy, ProxyBuilder, Refusal, configured, plugin_code, proxy};
 pub use registry::{Access, Registry, basic, response, tar_gz};
+pub use stopping::Stopping;
 pub use wire::{Message, chunked, resident_bytes, socket_room};
 
 use std::time::Duration;

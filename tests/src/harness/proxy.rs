@@ -1,5 +1,6 @@
 //! A runner in this process.
 
+use super::Stopping;
 use crate::guests;
 use proxywasm_host::{
     Engine, EngineSettings, LogLevel, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
@@ -7,9 +8,9 @@ use proxywasm_host::{
 use proxywasm_runner::config::ConfigFile;
 use proxywasm_runner::tls::{ClientTls, ServerTls};
 use proxywasm_runner::{
-    AcceptMode, Address, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Endpoint,
-    Forwarded, ForwardingHeaders, HttpOptions, HttpProtocol, HttpSettings, HttpTarget, ListenerSettings,
-    LogOptions, RunMode, Runner, Settings, TcpTarget, UpstreamSettings, UpstreamTarget,
+    AcceptMode, Address, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DrainSettings,
+    Endpoint, Forwarded, ForwardingHeaders, HttpOptions, HttpProtocol, HttpSettings, HttpTarget,
+    ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget, UpstreamSettings, UpstreamTarget,
 };
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -42,6 +43,7 @@ pub struct ProxyBuilder {
     tls: Option<ServerTls>,
     limits: HttpOptions,
     max_connections: NonZeroUsize,
+    drain: DrainSettings,
 }
 
 /// A proxy with one worker and no plugins, before the built-in echo.
@@ -62,6 +64,11 @@ pub fn proxy() -> ProxyBuilder {
         tls: None,
         limits: HttpOptions::default(),
         max_connections: DEFAULT_MAX_CONNECTIONS,
+        drain: DrainSettings {
+            // Clients that a test forgot do not keep it.
+            idle: Duration::ZERO,
+            ..DrainSettings::default()
+        },
     }
 }
 
@@ -267,6 +274,12 @@ impl ProxyBuilder {
         self
     }
 
+    /// Stops in another way than at once.
+    pub fn drain(mut self, drain: DrainSettings) -> Self {
+        self.drain = drain;
+        self
+    }
+
     /// Passes connections to a server as bytes.
     pub fn tcp_upstream(self, address: SocketAddr) -> Self {
         self.tcp_upstream_within(address, DEFAULT_IDLE_TIMEOUT)
@@ -333,6 +346,7 @@ impl ProxyBuilder {
             services: self.services,
             remotes: Vec::new(),
             admin: self.admin.then_some(ANY),
+            drain: self.drain,
         };
         Proxy {
             runner: Runner::start(settings, &self.log).unwrap(),
@@ -374,6 +388,12 @@ impl Proxy {
     /// A connection to it.
     pub fn client(&self) -> super::Client {
         super::Client::connect(self.address())
+    }
+
+    /// Tells it to stop.
+    pub fn begin_to_stop(self) -> Stopping {
+        let hurry = self.runner.hurry();
+        Stopping::new(self, hurry)
     }
 
     /// Stops it, and returns when it has.

@@ -19,7 +19,7 @@ pub(crate) use inventory::Inventory;
 pub(crate) use state::{Overrides, Phase, State};
 
 use crate::server::rest_after;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{self, Shutdown};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,7 +43,7 @@ pub(crate) async fn serve(socket: TcpListener, state: Arc<State>, shutdown: Shut
         Err(error) => return tracing::error!(%error, "the socket of the admin address cannot be used"),
     };
     let mut stop = shutdown.clone();
-    let mut stopped = pin!(stop.requested());
+    let mut stopped = pin!(stop.reached(shutdown::Phase::Gone));
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
@@ -76,7 +76,7 @@ async fn connection(stream: TcpStream, state: Arc<State>, mut shutdown: Shutdown
     tokio::select! {
         biased;
         result = connection.as_mut() => return result,
-        () = shutdown.requested() => {}
+        () = shutdown.reached(shutdown::Phase::Gone) => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await

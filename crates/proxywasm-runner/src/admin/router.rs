@@ -112,7 +112,6 @@ impl Page {
     }
 
     /// A page by which something is done.
-    #[expect(dead_code, reason = "for what is to come: reload, drain")]
     pub(super) const fn post(
         path: &'static str,
         about: &'static str,

@@ -2,6 +2,7 @@
 
 use super::inventory::Inventory;
 use crate::remote::Remote;
+use crate::shutdown::DrainRequest;
 use proxywasm_host::{LogLevel, MetricRegistry};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,8 @@ pub(crate) struct State {
     pub(super) plugin_metrics: Arc<MetricRegistry>,
     pub(super) remotes: Vec<Arc<dyn Remote>>,
     inventory: Mutex<Arc<Inventory>>,
+    /// Where the end is asked for.
+    pub(super) drain: DrainRequest,
 }
 
 // === impl Phase ===
@@ -60,6 +63,7 @@ impl State {
             plugin_metrics,
             remotes,
             inventory: Mutex::default(),
+            drain: DrainRequest::default(),
         }
     }
 
@@ -80,6 +84,11 @@ impl State {
     /// What is served.
     pub(super) fn inventory(&self) -> Arc<Inventory> {
         Arc::clone(&self.inventory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Completes when an operator asks for the end.
+    pub(crate) async fn drain_asked(&self) {
+        self.drain.asked().await;
     }
 
     pub(super) fn phase(&self) -> Phase {

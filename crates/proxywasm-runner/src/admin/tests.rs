@@ -68,6 +68,8 @@ async fn answers() {
         (Method::POST, "/metrics", "", 405, "this path takes GET\n"),
         (Method::GET, "/live", "", 200, "alive\n"),
         (Method::GET, "/ready", "", 503, "starting\n"),
+        (Method::GET, "/drain", "", 405, "this path takes POST\n"),
+        (Method::POST, "/drain", "", 202, "draining\n"),
     ];
     for (method, path, body, status, expected) in table {
         let (got, text) = ask(&state, method, path, "127.0.0.1:9901", body).await;
@@ -77,6 +79,7 @@ async fn answers() {
             "{method} {path} {body}"
         );
     }
+    state.drain_asked().await;
     assert_eq!(changes.borrow().log_level, Some(LogLevel::Debug));
 
     let (status, page) = ask(&state, &Method::GET, "/metrics", "localhost", "").await;
@@ -108,6 +111,7 @@ async fn names_of_other_sites() {
         (Method::GET, "/metrics", 200),
         (Method::GET, "/log_level", 403),
         (Method::PUT, "/log_level", 403),
+        (Method::POST, "/drain", 403),
         (Method::GET, "/help", 403),
     ];
     for (method, path, status) in table {

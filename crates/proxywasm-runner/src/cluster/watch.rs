@@ -3,7 +3,7 @@
 use super::endpoint::EndpointState;
 use super::settings::{HealthCheck, HttpCheck};
 use super::shared::{Shared, is_name};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Phase, Shutdown};
 use crate::upstream::{HttpTarget, RequestBody, Upstream, connect};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderValue, Request};
@@ -22,7 +22,7 @@ pub(crate) fn needs_watch(shared: &Shared) -> bool {
     has_names(shared) || shared.settings.health_check.is_some()
 }
 
-/// Does what has to be done, until shutdown. Says by `ready` when all names were resolved for the first time.
+/// Does what has to be done, until the workers are gone. Says by `ready` when all names were resolved for the first time.
 pub(crate) async fn watch_all(upstreams: Vec<Arc<Shared>>, ready: impl FnOnce(), mut shutdown: Shutdown) {
     let mut tasks = JoinSet::new();
     let mut first = JoinSet::new();
@@ -47,7 +47,7 @@ pub(crate) async fn watch_all(upstreams: Vec<Arc<Shared>>, ready: impl FnOnce(),
         tracing::warn!("not all names of upstreams could be resolved in time; the others are served");
     }
     ready();
-    shutdown.requested().await;
+    shutdown.reached(Phase::Gone).await;
 }
 
 fn has_names(shared: &Shared) -> bool {

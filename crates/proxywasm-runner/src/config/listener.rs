@@ -28,6 +28,9 @@ pub(super) struct ListenerEntry {
     /// removed.
     #[schemars(with = "String")]
     pub(super) address: Spanned<AddressEntry>,
+    /// The name of the sockets that it takes where systemd hands over such (`FileDescriptorName=`), whatever their address. Sockets that have
+    /// the address are taken without. Default: none.
+    pub(super) socket: Option<String>,
     /// What clients speak. Default: `http`.
     #[serde(default)]
     pub(super) protocol: ProtocolEntry,

@@ -20,6 +20,7 @@ mod background;
 mod cache;
 mod code;
 mod diagnostic;
+mod drain;
 mod http;
 mod limits;
 mod listener;
@@ -49,6 +50,7 @@ use admin::AdminEntry;
 use background::BackgroundEntry;
 use cache::CacheEntry;
 use code::RemoteCodeEntry;
+use drain::DrainEntry;
 use listener::ListenerEntry;
 use node::NodeEntry;
 use plugin::PluginEntry;
@@ -95,6 +97,9 @@ struct Root {
     plugins: Vec<PluginEntry>,
     /// The address for operators: log level, metrics. Default: there is none.
     admin: Option<AdminEntry>,
+    /// How it ends when it is asked to.
+    #[serde(default)]
+    drain: DrainEntry,
     /// The Redis or Valkey server on which stores, shared data and queues live, for all runners that use it. Default: they live in
     /// this process.
     redis: Option<RedisEntry>,
@@ -247,6 +252,7 @@ impl ConfigFile {
                 upstream: entry
                     .upstream_target(folder)
                     .map_err(|(location, message)| self.at(location, message))?,
+                socket: entry.socket.clone(),
                 proxy_protocol: entry.proxy_protocol,
                 routes: self.route_table(entry, &plugins)?,
                 http: self.http_settings(entry)?,
@@ -276,6 +282,7 @@ impl ConfigFile {
             services,
             remotes,
             admin: self.root.admin.as_ref().map(AdminEntry::address),
+            drain: self.root.drain.settings(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Accepting for all workers: each connection goes to the worker that has the fewest.
 
 use crate::server;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Phase, Shutdown};
 use crate::transport::{Address, BoundListener, BoundSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,36 +32,34 @@ pub(super) async fn hand_over(
         Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!(%error, "a socket cannot be used"),
     };
-    let mut stopped = std::pin::pin!(shutdown.requested());
+    let give = |socket, peer| {
+        let least = |target: &&Target| target.load.load(Ordering::Relaxed);
+        if let Some(target) = targets.iter().min_by_key(least) {
+            target.load.fetch_add(1, Ordering::Relaxed);
+            // A worker that is gone is one that stopped; so does this.
+            let _ = target.connections.send(Handover {
+                listener,
+                socket,
+                peer,
+            });
+        }
+    };
+    let mut stopped = std::pin::pin!(shutdown.reached(Phase::Closing));
     loop {
         let accepted = tokio::select! {
             accepted = acceptor.accept() => accepted,
-            () = &mut stopped => return,
+            () = &mut stopped => break,
         };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                server::rest_after(&error).await;
-                continue;
-            }
-        };
-        let Some(target) = targets
-            .iter()
-            .min_by_key(|target| target.load.load(Ordering::Relaxed))
-        else {
-            return;
-        };
-        match socket.into_bound() {
-            Ok(socket) => {
-                target.load.fetch_add(1, Ordering::Relaxed);
-                // A worker that is gone is one that stopped; so does this.
-                let _ = target.connections.send(Handover {
-                    listener,
-                    socket,
-                    peer,
-                });
-            }
-            Err(error) => tracing::warn!(%error, "an accepted connection cannot be handed over"),
+        match accepted {
+            Ok((socket, peer)) => match socket.into_bound() {
+                Ok(socket) => give(socket, peer),
+                Err(error) => tracing::warn!(%error, "an accepted connection cannot be handed over"),
+            },
+            Err(error) => server::rest_after(&error).await,
         }
+    }
+    // Who has connected already would see the connection reset.
+    for (socket, peer) in acceptor.into_waiting() {
+        give(socket, peer);
     }
 }

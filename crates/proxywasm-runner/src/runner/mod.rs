@@ -1,12 +1,13 @@
 //! A runner: what it binds, its threads, and its end.
 
 mod acceptor;
+mod ending;
 mod threads;
 mod upstreams;
 mod work;
 
 use crate::admin::{self, Inventory, Phase, State};
-use crate::listen::{self, ListenError, SocketFile, Sockets};
+use crate::listen::{self, Held, Inherited, ListenError, Name, SocketFile, Sockets};
 use crate::log::{LogOptions, RateLimited};
 use crate::remote::Remote;
 use crate::settings::{self, AcceptMode, Settings};
@@ -14,7 +15,10 @@ use crate::shutdown::{self, Trigger};
 use crate::tls::{Watch, WatchTrigger};
 use crate::transport::{Address, BoundListener};
 use crate::worker::Worker;
+pub use ending::Hurry;
+
 use acceptor::{Target, hand_over};
+use ending::Ending;
 use proxywasm_host::{Engine, Services};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -28,20 +32,19 @@ use tokio::sync::mpsc;
 use upstreams::watch_upstreams;
 use work::{WorkerStart, background_of, work};
 
-/// How long requests may go on after a shutdown was asked for.
-pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
-
-/// How long plugins may put off their end after that.
+/// How long plugins may put off their end when the streams are over.
 const PLUGIN_GRACE: Duration = Duration::from_secs(2);
 
 /// A running proxy: threads that accept and serve. Stops when dropped.
 pub struct Runner {
     addresses: Vec<Address>,
     files: Vec<SocketFile>,
+    /// The sockets that another process would take over.
+    held: Vec<Held>,
     admin: Option<SocketAddr>,
     /// What the admin address shows and changes.
     state: Arc<State>,
-    trigger: Trigger,
+    ending: Ending,
     threads: Threads,
     /// The admin address goes on until all others have stopped.
     admin_trigger: Option<Trigger>,
@@ -71,13 +74,28 @@ impl Runner {
     /// # Errors
     /// An address cannot be listened on, or a thread not be started.
     pub fn start(settings: Settings, log: &LogOptions) -> Result<Self, StartError> {
+        Self::start_with(Inherited::default(), settings, log)
+    }
+
+    /// The same, with sockets that were handed over to this process where there are such.
+    pub(crate) fn start_with(
+        mut inherited: Inherited,
+        settings: Settings,
+        log: &LogOptions,
+    ) -> Result<Self, StartError> {
         let workers = settings.workers.get();
         let mut bound = Vec::new();
-        for listener in &settings.listeners {
-            bound.push(Sockets::bind(listener, workers)?);
+        let names = Name::of_listeners(&settings.listeners);
+        for (listener, name) in settings.listeners.iter().zip(&names) {
+            bound.push(Sockets::open(listener, name, workers, &mut inherited)?);
         }
-        let admin = settings.admin.map(listen::bind_admin).transpose()?;
+        let admin = settings
+            .admin
+            .map(|address| listen::open_admin(address, &mut inherited));
+        let admin = admin.transpose()?;
+        inherited.close_rest();
         let (trigger, shutdown) = shutdown::channel();
+        let (ending, of_workers) = Ending::new(trigger, settings.drain);
         let state = Arc::new(State::new(
             Arc::clone(&settings.services.metrics),
             settings.remotes.clone(),
@@ -85,10 +103,17 @@ impl Runner {
         let connections: Vec<_> = bound.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();
         let mut runner = Self {
             addresses: bound.iter().map(|sockets| sockets.address.clone()).collect(),
-            files: bound.iter().filter_map(Sockets::file).collect(),
-            admin: admin.as_ref().map(|(address, _)| *address),
+            files: bound
+                .iter_mut()
+                .filter_map(|sockets| sockets.file.take())
+                .collect(),
+            held: bound
+                .iter_mut()
+                .flat_map(|sockets| sockets.held.drain(..))
+                .collect(),
+            admin: admin.as_ref().map(|(address, ..)| *address),
             state: Arc::clone(&state),
-            trigger,
+            ending,
             threads: Threads::default(),
             admin_trigger: None,
             admin_threads: Threads::default(),
@@ -97,20 +122,27 @@ impl Runner {
             _engine: settings.engine.clone(),
         };
 
-        if let Some((_, socket)) = admin {
+        // Dropped before the runner where this fails, for that waits for it.
+        let of_workers = of_workers;
+        if let Some((_, socket, held)) = admin {
+            runner.held.push(held);
             runner.serve_admin(socket)?;
         }
         let upstreams = watch_upstreams(&mut runner.threads, &settings.upstreams, &shutdown)?;
 
         let mut own: Vec<Vec<(usize, BoundListener)>> = (0..workers).map(|_| Vec::new()).collect();
         let mut accepted = Vec::new();
-        for (index, (sockets, listener)) in bound.into_iter().zip(&settings.listeners).enumerate() {
-            let sockets = sockets.sockets.into_iter().map(|socket| (index, socket));
-            match listener.accept() {
-                AcceptMode::PerWorker => own
-                    .iter_mut()
-                    .zip(sockets)
-                    .for_each(|(own, socket)| own.push(socket)),
+        for (index, opened) in bound.into_iter().enumerate() {
+            let sockets = opened.sockets.into_iter().map(|socket| (index, socket));
+            match opened.accept {
+                AcceptMode::PerWorker => {
+                    // There may be more than workers, if those of another process were more.
+                    for (place, socket) in sockets.enumerate() {
+                        if let Some(own) = own.get_mut(place % workers) {
+                            own.push(socket);
+                        }
+                    }
+                }
                 AcceptMode::OneAcceptor => accepted.extend(sockets),
             }
         }
@@ -130,6 +162,7 @@ impl Runner {
                 load,
                 overrides: state.overrides(),
                 shutdown: shutdown.clone(),
+                ending: of_workers.clone(),
             };
             let background = background_of(number, &settings.background);
             let services = Services {
@@ -193,10 +226,32 @@ impl Runner {
         }
     }
 
-    /// Stops: no new connections, requests that are under way get [`SHUTDOWN_GRACE`] to end, then plugins end. Returns when all is
-    /// done.
+    /// Completes when an operator asks at the admin address to have the process drained.
+    pub async fn drain_asked(&self) {
+        self.state.drain_asked().await;
+    }
+
+    /// Something that ends the patience of [`Runner::shut_down`].
+    pub fn hurry(&self) -> Hurry {
+        self.ending.hurry()
+    }
+
+    /// Stops as the [`DrainSettings`](crate::DrainSettings) say: clients are told to go elsewhere, then listening ends, streams that are
+    /// under way get time to end, and so do plugins. Returns when all is done.
     pub fn shut_down(mut self) {
         self.stop();
+    }
+
+    /// The sockets that a process has to be started with that is to take the place of this one.
+    pub(crate) fn sockets(&self) -> &[Held] {
+        &self.held
+    }
+
+    /// Another process has the sockets: it answers from now on, so that this one only ends what it has begun.
+    pub(crate) fn has_successor(&mut self) {
+        self.ending.skip_delay();
+        self.files.drain(..).for_each(SocketFile::leave);
+        self.admin_trigger = None;
     }
 
     /// Starts the admin address, before there is anything to see there: whoever asks is told that it starts.
@@ -214,10 +269,12 @@ impl Runner {
 
     fn stop(&mut self) {
         self.state.set_phase(Phase::Draining);
-        self.trigger.request();
+        let held = std::mem::take(&mut self.held);
+        self.ending.stop_workers(|| drop(held));
         if let Some(certificates) = self.certificates.take() {
             certificates.stop();
         }
+        self.ending.stop_others();
         self.threads.join();
         // Dropping it requests the end, too.
         self.admin_trigger = None;

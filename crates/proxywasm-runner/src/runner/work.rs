@@ -1,13 +1,14 @@
 //! The life of a worker's thread.
 
+use super::PLUGIN_GRACE;
 use super::acceptor::Handover;
-use super::{PLUGIN_GRACE, SHUTDOWN_GRACE};
+use super::ending::WorkerEnding;
 use crate::admin::Overrides;
 use crate::driver::{Destination, HttpListener, Routed};
 use crate::forwarding::RequestIds;
-use crate::server::{Application, Connections, Service};
+use crate::server::{Application, Connections, Drain, Service};
 use crate::settings::{BackgroundSettings, ListenerSettings};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Phase, Shutdown};
 use crate::tcp::TcpRoute;
 use crate::transport::BoundListener;
 use crate::upstream::{Upstream, UpstreamTarget};
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// What a worker's thread begins with.
 pub(super) struct WorkerStart {
@@ -30,6 +32,7 @@ pub(super) struct WorkerStart {
     pub(super) load: Arc<AtomicUsize>,
     pub(super) overrides: watch::Receiver<Overrides>,
     pub(super) shutdown: Shutdown,
+    pub(super) ending: WorkerEnding,
 }
 
 /// The background plugins of a worker.
@@ -48,6 +51,7 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
         load,
         overrides,
         mut shutdown,
+        ending,
     } = start;
     runtime.block_on(async {
         worker.spawn_tasks(overrides);
@@ -56,48 +60,53 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
             .zip(connections)
             .map(|(listener, connections)| Rc::new(service(worker, listener, connections)))
             .collect();
-        let connections = Connections::new(load, shutdown.clone());
+        let drain = Drain::new(shutdown.clone(), ending.idle);
+        tokio::task::spawn_local(Rc::clone(&drain).watch());
+        let connections = Connections::new(load, &drain);
+        let mut accepting = JoinSet::new();
         for (listener, socket) in sockets {
             let Some(service) = services.get(listener) else {
                 continue;
             };
             match socket.into_listener() {
                 Ok(socket) => {
-                    tokio::task::spawn_local(Rc::clone(&connections).accept(socket, Rc::clone(service)));
+                    accepting.spawn_local(Rc::clone(&connections).accept(socket, Rc::clone(service)));
                 }
                 Err(error) => tracing::error!(%error, "a socket cannot be used"),
             }
         }
-        {
-            let mut stopped = std::pin::pin!(shutdown.requested());
-            loop {
-                let handover = tokio::select! {
-                    Some(handover) = handovers.recv() => handover,
-                    () = &mut stopped => break,
-                };
-                let Some(service) = services.get(handover.listener) else {
-                    continue;
-                };
-                match handover.socket.into_socket() {
-                    Ok(socket) => connections.serve(socket, handover.peer, service),
-                    Err(error) => tracing::warn!(%error, "an accepted connection cannot be used"),
+        let mut cutting = shutdown.clone();
+        let done = async {
+            // Until all who accept have stopped.
+            let taking = async {
+                while let Some(handover) = handovers.recv().await {
+                    let Some(service) = services.get(handover.listener) else {
+                        continue;
+                    };
+                    match handover.socket.into_socket() {
+                        Ok(socket) => connections.serve(socket, handover.peer, service),
+                        Err(error) => tracing::warn!(%error, "an accepted connection cannot be used"),
+                    }
                 }
-            }
-        }
-        if tokio::time::timeout(SHUTDOWN_GRACE, connections.drained())
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                connections = connections.open(),
-                "connections that did not end in time are closed"
-            );
+            };
+            let accepted = async { while accepting.join_next().await.is_some() {} };
+            tokio::join!(taking, accepted, shutdown.reached(Phase::Closing));
+            connections.drained().await;
+        };
+        let finished = tokio::select! {
+            biased;
+            () = done => true,
+            () = cutting.reached(Phase::Cutting) => false,
+        };
+        if !finished {
+            drain.cut(&ending.cut);
         }
         worker.finish_all();
         if worker.shut_down() {
-            tokio::time::sleep(PLUGIN_GRACE).await;
+            let _ = tokio::time::timeout(PLUGIN_GRACE, shutdown.reached(Phase::Abandoning)).await;
         }
     });
+    drop(ending);
 }
 
 /// What a worker does with the connections of a listener.

@@ -1,13 +1,15 @@
 //! Connections of HTTP clients.
 
+use super::drain::{Drain, Kind};
 use super::idle::Streams;
 use super::options::HttpOptions;
 use super::preface;
 use crate::driver::{self, Client, HttpListener};
 use crate::properties::ConnectionProperties;
-use crate::shutdown::Shutdown;
 use crate::tls::HTTP_2;
 use crate::transport::{LocalExecutor, Stream};
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,13 +26,18 @@ pub(super) async fn serve(
     properties: ConnectionProperties,
     listener: Rc<HttpListener>,
     options: &HttpOptions,
-    shutdown: Shutdown,
+    drain: &Rc<Drain>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    if speaks_http2(&stream, options).await? {
+    let is_http2 = tokio::select! {
+        biased;
+        begun = speaks_http2(&stream, options) => begun?,
+        () = drain.closes_idle() => return Ok(()),
+    };
+    if is_http2 {
         // The rarer one inside of a proxy, with the larger state.
-        Box::pin(serve_http2(stream, properties, listener, options, shutdown)).await?;
+        Box::pin(serve_http2(stream, properties, listener, options, drain)).await?;
     } else {
-        serve_http1(stream, properties, listener, options, shutdown).await?;
+        serve_http1(stream, properties, listener, options, drain).await?;
     }
     Ok(())
 }
@@ -54,13 +61,21 @@ async fn serve_http1(
     properties: ConnectionProperties,
     listener: Rc<HttpListener>,
     options: &HttpOptions,
-    mut shutdown: Shutdown,
+    drain: &Rc<Drain>,
 ) -> hyper::Result<()> {
     let client = Rc::new(Client::new(properties));
-    let requests = Rc::clone(&client);
+    let under_way = drain.count(Kind::Http1);
+    let (requests, ends) = (Rc::clone(&client), Rc::clone(drain));
     let service = service_fn(move |request| {
-        let (listener, client) = (Rc::clone(&listener), Rc::clone(&requests));
-        async move { driver::serve(&listener, &client, request).await }
+        let (listener, client, ends) = (Rc::clone(&listener), Rc::clone(&requests), Rc::clone(&ends));
+        async move {
+            let mut response = driver::serve(&listener, &client, request).await?;
+            if ends.has_begun() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let headers = response.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, driver::Aborted>(response)
+        }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -77,7 +92,7 @@ async fn serve_http1(
     let stopped = tokio::select! {
         biased;
         result = connection.as_mut() => Some(result),
-        () = shutdown.requested() => None,
+        () = drain.closes_idle() => None,
     };
     match stopped {
         Some(result) => result?,
@@ -86,6 +101,8 @@ async fn serve_http1(
             connection.await?;
         }
     }
+    drop(under_way);
+    let _upgraded = drain.count(Kind::Upgraded);
     client.tunnel().await;
     Ok(())
 }
@@ -95,10 +112,10 @@ async fn serve_http2(
     properties: ConnectionProperties,
     listener: Rc<HttpListener>,
     options: &HttpOptions,
-    mut shutdown: Shutdown,
+    drain: &Rc<Drain>,
 ) -> hyper::Result<()> {
     let client = Rc::new(Client::new(properties));
-    let streams = Streams::new();
+    let streams = Streams::new(drain);
     let opened = Rc::clone(&streams);
     let service = service_fn(move |request| {
         let (listener, client, stream) = (Rc::clone(&listener), Rc::clone(&client), opened.open());
@@ -123,10 +140,7 @@ async fn serve_http2(
     tokio::select! {
         biased;
         result = connection.as_mut() => return result,
-        () = shutdown.requested() => {
-            connection.as_mut().graceful_shutdown();
-            return connection.await;
-        }
+        () = drain.closes(&streams) => {}
         () = streams.idle(options.head_timeout) => {}
     }
     connection.as_mut().graceful_shutdown();

@@ -1,5 +1,6 @@
 //! When an HTTP/2 connection is idle: it has no stream.
 
+use super::drain::{Drain, Kind, UnderWay};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::Cell;
@@ -7,6 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The streams of a connection.
@@ -15,11 +17,17 @@ pub(super) struct Streams {
     open: Cell<usize>,
     /// When the last one ended.
     since: Cell<Instant>,
+    had_any: Cell<bool>,
+    first: Notify,
+    drain: Rc<Drain>,
 }
 
 /// A stream, while it lives.
 #[derive(Debug)]
-pub(super) struct OpenStream(Rc<Streams>);
+pub(super) struct OpenStream {
+    all: Rc<Streams>,
+    _under_way: UnderWay,
+}
 
 /// A body that keeps its stream open.
 #[derive(Debug)]
@@ -31,16 +39,30 @@ pub(super) struct StreamBody<B> {
 // === impl Streams ===
 
 impl Streams {
-    pub(super) fn new() -> Rc<Self> {
+    pub(super) fn new(drain: &Rc<Drain>) -> Rc<Self> {
         Rc::new(Self {
             open: Cell::new(0),
             since: Cell::new(Instant::now()),
+            had_any: Cell::new(false),
+            first: Notify::new(),
+            drain: Rc::clone(drain),
         })
     }
 
     pub(super) fn open(self: &Rc<Self>) -> OpenStream {
         self.open.set(self.open.get() + 1);
-        OpenStream(Rc::clone(self))
+        if !self.had_any.replace(true) {
+            self.first.notify_one();
+        }
+        OpenStream {
+            all: Rc::clone(self),
+            _under_way: self.drain.count(Kind::Http2),
+        }
+    }
+
+    /// Completes, once, when there is one or ever was.
+    pub(super) async fn any(&self) {
+        self.first.notified().await;
     }
 
     /// Counts from now how long there is none.
@@ -75,8 +97,8 @@ impl OpenStream {
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
-        self.0.since.set(Instant::now());
+        self.all.open.set(self.all.open.get() - 1);
+        self.all.since.set(Instant::now());
     }
 }
 

@@ -1,19 +1,22 @@
 //! Connections of clients: accepted, served, and let go.
 
+mod drain;
 mod http;
 mod idle;
 mod options;
 mod preface;
 mod proxy_protocol;
 
+pub(crate) use drain::{Cut, Drain};
 pub use options::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
 
 use crate::driver::HttpListener;
 use crate::properties::ConnectionProperties;
-use crate::shutdown::Shutdown;
+use crate::shutdown::Phase;
 use crate::tcp::{self, TcpRoute};
 use crate::tls::{ServerTls, TlsSession};
 use crate::transport::{Address, Listener, Socket, Stream};
+use drain::Kind;
 use options::BEGIN_TIMEOUT;
 use std::cell::Cell;
 use std::io;
@@ -33,7 +36,7 @@ pub(crate) struct Connections {
     load: Arc<AtomicUsize>,
     open: Cell<usize>,
     changed: tokio::sync::Notify,
-    shutdown: Shutdown,
+    drain: Rc<Drain>,
 }
 
 /// What one worker does with the connections of a listener.
@@ -63,32 +66,40 @@ struct Counted {
 // === impl Connections ===
 
 impl Connections {
-    pub(crate) fn new(load: Arc<AtomicUsize>, shutdown: Shutdown) -> Rc<Self> {
+    pub(crate) fn new(load: Arc<AtomicUsize>, drain: &Rc<Drain>) -> Rc<Self> {
         Rc::new(Self {
             load,
             open: Cell::new(0),
             changed: tokio::sync::Notify::new(),
-            shutdown,
+            drain: Rc::clone(drain),
         })
     }
 
-    /// Accepts until shutdown.
+    /// Accepts until listening ends.
     pub(crate) async fn accept(self: Rc<Self>, listener: Listener, service: Rc<Service>) {
-        let mut shutdown = self.shutdown.clone();
-        let mut stopped = pin!(shutdown.requested());
+        let mut stopped = pin!(self.drain.reached(Phase::Closing));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = &mut stopped => return,
+                () = &mut stopped => break,
             };
             match accepted {
-                Ok((socket, peer)) => {
-                    self.load.fetch_add(1, Ordering::Relaxed);
-                    self.serve(socket, peer, &service);
-                }
+                Ok((socket, peer)) => self.serve_accepted(socket, peer, &service),
                 Err(error) => rest_after(&error).await,
             }
         }
+        // Who has connected already would see the connection reset.
+        for (socket, peer) in listener.into_waiting() {
+            match socket.into_socket() {
+                Ok(socket) => self.serve_accepted(socket, peer, &service),
+                Err(error) => tracing::warn!(%error, "an accepted connection cannot be used"),
+            }
+        }
+    }
+
+    fn serve_accepted(self: &Rc<Self>, socket: Socket, peer: Address, service: &Rc<Service>) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        self.serve(socket, peer, service);
     }
 
     /// Serves a connection, in the background. The load counts it already.
@@ -103,9 +114,8 @@ impl Connections {
             tracing::debug!(%peer, limit = service.max_connections, "a connection is closed, for there are too many");
             return;
         }
-        let shutdown = self.shutdown.clone();
         tokio::task::spawn_local(async move {
-            if let Err(error) = serve(socket, &peer, &counted.service, shutdown).await {
+            if let Err(error) = serve(socket, &peer, &counted.service, &counted.all.drain).await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
             drop(counted);
@@ -117,11 +127,6 @@ impl Connections {
         while self.open.get() > 0 {
             self.changed.notified().await;
         }
-    }
-
-    /// How many there are.
-    pub(crate) fn open(&self) -> usize {
-        self.open.get()
     }
 }
 
@@ -147,35 +152,52 @@ pub(crate) async fn rest_after(error: &io::Error) {
 }
 
 async fn serve(
+    socket: Socket,
+    peer: &Address,
+    service: &Service,
+    drain: &Rc<Drain>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let (stream, properties) = tokio::select! {
+        biased;
+        // Boxed, for it is over soon, and the connection is not.
+        begun = Box::pin(prepare(socket, peer, service)) => begun?,
+        () = drain.closes_idle() => return Ok(()),
+    };
+    match &service.application {
+        Application::Http(listener) => {
+            http::serve(stream, properties, Rc::clone(listener), &service.http, drain).await?;
+        }
+        // It goes on until it ends, or the worker does.
+        Application::Tcp(route) => {
+            let _under_way = drain.count(Kind::Tcp);
+            tcp::serve(Rc::clone(route), stream, properties).await;
+        }
+    }
+    Ok(())
+}
+
+/// Has it agreed on what is below the application.
+async fn prepare(
     mut socket: Socket,
     peer: &Address,
     service: &Service,
-    shutdown: Shutdown,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> io::Result<(Stream, ConnectionProperties)> {
     socket.set_nodelay()?;
     let mut addresses = (peer.clone(), socket.local_address()?);
     if service.proxy_protocol {
-        let told = Box::pin(begin(proxy_protocol::receive(&mut socket))).await?;
+        let told = begin(proxy_protocol::receive(&mut socket)).await?;
         addresses = told.unwrap_or(addresses);
     }
     let mut properties = ConnectionProperties::new(addresses.0, addresses.1);
     let stream = match &service.tls {
         None => Stream::Plain(socket),
         Some(tls) => {
-            // Boxed, for it is over soon, and the connection is not.
-            let (stream, session) = Box::pin(shake_hands(tls, socket)).await?;
+            let (stream, session) = shake_hands(tls, socket).await?;
             properties.set_tls(session);
             stream
         }
     };
-    match &service.application {
-        Application::Http(listener) => {
-            http::serve(stream, properties, Rc::clone(listener), &service.http, shutdown).await?;
-        }
-        // It goes on until it ends, or the worker does.
-        Application::Tcp(route) => tcp::serve(Rc::clone(route), stream, properties).await,
-    }
-    Ok(())
+    Ok((stream, properties))
 }
 
 /// Has TLS agreed on.

@@ -10,12 +10,16 @@
 #![cfg(test)]
 
 mod configuration;
+mod ending;
 mod faults;
 mod import_envoy;
 mod inspect;
+mod process;
 #[cfg(feature = "remote-code")]
 mod remote_code;
+mod restart;
 mod serving;
+mod sockets;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -115,16 +119,21 @@ impl Running {
         response
     }
 
-    /// Sends a signal; returns what was logged.
-    pub(crate) fn stop(mut self, signal: &str) -> String {
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Sends a signal; returns what was logged.
+    pub(crate) fn stop(self, signal: &str) -> String {
+        self.signal(signal);
+        self.end()
+    }
+
+    /// Waits for the end; returns what was logged.
+    pub(crate) fn end(mut self) -> String {
         let start = Instant::now();
         while self.process.try_wait().unwrap().is_none() {
             assert!(start.elapsed() < Duration::from_secs(10), "it does not stop");

@@ -1,5 +1,6 @@
 //! The pages of the admin address, each with its handler in a file.
 
+mod drain;
 mod health;
 mod help;
 mod listeners;
@@ -20,6 +21,11 @@ pub(super) const PAGES: &[Page] = &[
         health::ready,
     )
     .by_any_name(),
+    Page::post(
+        "/drain",
+        "has the process drain and end, as SIGTERM does",
+        drain::begin,
+    ),
     Page::get("/live", "whether it runs: 200", health::live).by_any_name(),
     Page::get(
         "/metrics",
