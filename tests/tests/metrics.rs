@@ -2,10 +2,12 @@
 #![cfg(test)]
 
 use proxywasm_tests::guests;
-use proxywasm_tests::harness::{Client, Message, proxy};
+use proxywasm_tests::harness::{Client, Message, Origin, Proxy, configured, proxy};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn page(admin: SocketAddr) -> Message {
     Client::connect(admin).request("GET /metrics", &[])
@@ -92,4 +94,185 @@ fn a_plugin_that_makes_ever_more_is_bounded() {
     let made = samples(&text, "plugin_metrics_component_made").len();
     assert!((1..10_000).contains(&made), "{made} are exported");
     judge(&text);
+}
+
+/// The value of a sample; 0 where there is none.
+fn sample(page: &str, name: &str) -> f64 {
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
+}
+
+/// Asks for the page until it is as it should be: what ends is counted when it has.
+fn eventually(proxy: &Proxy, holds: impl Fn(&str) -> bool) -> String {
+    let mut text = String::new();
+    for _ in 0..2000 {
+        text = page(proxy.admin_address().unwrap()).text();
+        if holds(&text) {
+            return text;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it never is as it should be: {text}");
+}
+
+#[test]
+fn figures_of_the_runner() {
+    let origin = Origin::fixed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let proxy = configured(&format!(
+        r#"
+workers: 2
+admin: {{ address: '127.0.0.1:0' }}
+listeners:
+  - name: front
+    address: 127.0.0.1:0
+    plugins: [auth]
+    virtual_hosts:
+      - hosts: [example.test, other.test]
+        routes:
+          - match: {{ path: /there }}
+            name: there
+            upstream: good
+          - match: {{ path: /gone }}
+            name: gone
+            upstream: gone
+upstreams:
+  - {{ name: good, url: 'http://{}' }}
+  - {{ name: gone, url: 'http://{gone}' }}
+plugins:
+  - {{ name: auth, file: '{}', configuration: let-me-in }}
+"#,
+        origin.address(),
+        guests::path(guests::AUTH_COMPONENT).display(),
+    ));
+    let mut clients: Vec<Client> = (0..4).map(|_| proxy.client()).collect();
+    let token = [("authorization", "Bearer let-me-in")];
+    for client in &mut clients {
+        assert_eq!(
+            client.request_with_body("POST /there", &token, b"123").status(),
+            200
+        );
+        assert_eq!(client.request("GET /there", &[]).status(), 401);
+        assert_eq!(client.request("GET /gone", &token).status(), 502);
+    }
+    let all = |page: &str| {
+        sample(
+            page,
+            "proxywasm_listener_requests_total{listener=\"front\",status=\"2xx\"}",
+        ) == 4.0
+            && sample(page, "proxywasm_upstream_active_requests{upstream=\"good\"}") == 0.0
+    };
+    let text = eventually(&proxy, all);
+    let there = "listener=\"front\",virtual_host=\"example.test\",route=\"there\"";
+    for (name, expected) in [
+        ("proxywasm_workers", 2.0),
+        ("proxywasm_ready", 1.0),
+        ("proxywasm_listener_connections_total{listener=\"front\"}", 4.0),
+        ("proxywasm_listener_connections{listener=\"front\"}", 4.0),
+        (
+            "proxywasm_listener_requests_total{listener=\"front\",status=\"4xx\"}",
+            4.0,
+        ),
+        (
+            "proxywasm_listener_requests_total{listener=\"front\",status=\"5xx\"}",
+            4.0,
+        ),
+        (
+            "proxywasm_listener_request_duration_seconds_count{listener=\"front\"}",
+            12.0,
+        ),
+        (
+            "proxywasm_listener_received_bytes_total{listener=\"front\"}",
+            12.0,
+        ),
+        (
+            &format!("proxywasm_route_requests_total{{{there},status=\"2xx\"}}"),
+            4.0,
+        ),
+        (
+            &format!("proxywasm_route_request_duration_seconds_count{{{there}}}"),
+            4.0,
+        ),
+        (
+            "proxywasm_upstream_requests_total{upstream=\"good\",status=\"2xx\"}",
+            4.0,
+        ),
+        (
+            "proxywasm_upstream_request_duration_seconds_count{upstream=\"good\"}",
+            4.0,
+        ),
+        ("proxywasm_upstream_endpoints{upstream=\"good\"}", 1.0),
+        ("proxywasm_upstream_healthy_endpoints{upstream=\"good\"}", 1.0),
+        ("proxywasm_upstream_pending_requests{upstream=\"good\"}", 0.0),
+        ("proxywasm_plugin_traps_total{plugin=\"auth\"}", 0.0),
+    ] {
+        assert_eq!(sample(&text, name), expected, "{name} of\n{text}");
+    }
+    for name in [
+        "proxywasm_upstream_errors_total{upstream=\"gone\",reason=\"connect\"}",
+        "proxywasm_upstream_retries_total{upstream=\"gone\"}",
+        "proxywasm_upstream_connections{upstream=\"good\"}",
+        "proxywasm_plugin_instances{plugin=\"auth\"}",
+        "proxywasm_plugin_memory_bytes{plugin=\"auth\"}",
+        "proxywasm_plugin_cpu_seconds_total{plugin=\"auth\"}",
+        "proxywasm_plugin_copied_bytes_total{plugin=\"auth\",direction=\"from_guest\"}",
+        "proxywasm_plugin_copied_bytes_total{plugin=\"auth\",direction=\"to_guest\"}",
+        "process_start_time_seconds",
+        "process_cpu_seconds_total",
+    ] {
+        assert!(sample(&text, name) > 0.0, "{name} of\n{text}");
+    }
+    assert!(sample(&text, "proxywasm_plugin_callbacks_total{plugin=\"auth\"}") >= 12.0);
+    judge(&text);
+    // What is on the page is in the documentation.
+    let documentation = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATIONS.md");
+    let documentation = std::fs::read_to_string(documentation).unwrap();
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let missing: Vec<&str> = names
+        .filter(|name| !name.starts_with("plugin_") && !documentation.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "OPERATIONS.md does not have {missing:?}");
+    drop(clients);
+    eventually(&proxy, |page| {
+        sample(page, "proxywasm_listener_connections{listener=\"front\"}") == 0.0
+    });
+}
+
+#[test]
+fn a_plugin_that_traps_and_one_that_takes_long() {
+    let proxy = proxy()
+        .guest(guests::TRAP_LEGACY, "")
+        .guest(guests::LOOP_LEGACY, "")
+        .admin()
+        .start();
+    let mut client = proxy.client();
+    assert_eq!(client.request("GET /", &[("x-trap", "1")]).status(), 503);
+    assert_eq!(client.request("GET /", &[("x-loop", "1")]).status(), 503);
+    assert_eq!(client.request("GET /", &[]).status(), 200);
+    let of = |name: &str, plugin: &str| format!("proxywasm_plugin_{name}{{plugin=\"{plugin}\"}}");
+    let text = eventually(&proxy, |page| {
+        sample(page, &of("instances", guests::LOOP_LEGACY)) == 1.0
+    });
+    assert_eq!(
+        sample(&text, &of("traps_total", guests::TRAP_LEGACY)),
+        1.0,
+        "{text}"
+    );
+    assert_eq!(
+        sample(&text, &of("traps_total", guests::LOOP_LEGACY)),
+        1.0,
+        "{text}"
+    );
+    assert_eq!(
+        sample(&text, &of("instances", guests::TRAP_LEGACY)),
+        1.0,
+        "{text}"
+    );
+    // It is stopped after 200 ms; whether or not the callback was one that is measured, nearly all of that is counted, and once.
+    let seconds = sample(&text, &of("cpu_seconds_total", guests::LOOP_LEGACY));
+    assert!((0.15..5.0).contains(&seconds), "{seconds}");
 }

@@ -42,6 +42,13 @@ impl CallClock {
         self.entry += 1;
     }
 
+    /// The processor time at the first tick that found the callback running which has just returned, if one did.
+    #[inline]
+    pub(crate) fn seen(&self) -> Option<Duration> {
+        let (entry, since) = self.seen?;
+        (entry == self.entry).then_some(since)
+    }
+
     /// Changes the limit, from the next entry on.
     pub(crate) fn set_limit(&mut self, limit: Duration) {
         self.limit = limit;
@@ -69,7 +76,8 @@ pub(crate) fn watch<T: 'static>(store: &mut Store<T>, clock: fn(&mut T) -> &mut 
     });
 }
 
-fn thread_time() -> Duration {
+/// The processor time that this thread has used.
+pub(crate) fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(
         time.tv_sec.unsigned_abs(),

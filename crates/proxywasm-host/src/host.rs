@@ -2,6 +2,7 @@
 
 use crate::background::Background;
 use crate::callouts::Callouts;
+use crate::figures::HostFigures;
 use crate::instance::{Callbacks, Root};
 use crate::message::answered;
 use crate::output::{Output, ResetReason};
@@ -59,6 +60,7 @@ pub struct Host {
     pub(crate) backgrounds: Vec<Background>,
     /// Plugins that end with their last stream.
     pub(crate) retiring: Vec<Retiring>,
+    pub(crate) figures: Arc<HostFigures>,
 }
 
 /// A stream of a [`Host`]. Never names another stream after it was finished.
@@ -137,7 +139,13 @@ impl Host {
             mailbox: Mailbox::new(),
             backgrounds: Vec::new(),
             retiring: Vec::new(),
+            figures: Arc::default(),
         }
+    }
+
+    /// What it counts of its plugins, for other threads to read.
+    pub fn figures(&self) -> &Arc<HostFigures> {
+        &self.figures
     }
 
     /// Begins an HTTP stream: each plugin of the chain gets a context for it. `properties` answers what only the driver knows.
@@ -548,47 +556,6 @@ impl Host {
                 self.fail((vm, generation), scope, None, &error);
                 None
             }
-        }
-    }
-
-    /// Moves what an instance asked for to the queue.
-    #[inline]
-    pub(crate) fn collect_effects(&mut self, vm: usize) {
-        let Some(slot) = self.vms.get_mut(vm) else { return };
-        let generation = slot.generation;
-        let Some(state) = slot.instance.as_mut().map(|instance| instance.state()) else {
-            return;
-        };
-        let mut queue = |effect| {
-            self.effects.push_back(QueuedEffect {
-                vm,
-                generation,
-                effect,
-            });
-        };
-        if state.http.has_effects() {
-            state
-                .http
-                .take_effects()
-                .into_iter()
-                .map(Effect::Http)
-                .for_each(&mut queue);
-        }
-        if state.grpc.has_effects() {
-            let effects = state.grpc.take_effects();
-            effects.into_iter().map(Effect::Grpc).for_each(&mut queue);
-        }
-        if state.bytestream.has_effects() {
-            let effects = state.bytestream.take_effects();
-            effects.into_iter().map(Effect::Bytestream).for_each(&mut queue);
-        }
-        if state.lifecycle.has_effects() {
-            let effects = state.lifecycle.take_effects();
-            effects.into_iter().map(Effect::Lifecycle).for_each(&mut queue);
-        }
-        if state.timers.has_changed() {
-            state.timers.arm(Instant::now());
-            self.timers.set(vm, state.timers.next_due());
         }
     }
 

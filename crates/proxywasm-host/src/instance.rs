@@ -4,17 +4,18 @@ use crate::clock::{CallClock, watch};
 use crate::code::Abi;
 use crate::config::PhaseSet;
 use crate::error::{LoadError, StartError};
+use crate::figures::{self, Counted, PluginFigures};
 use crate::plugin::Plugin;
 use crate::services::Services;
 use crate::starts::Restarts;
-use crate::state::State;
+use crate::state::{Bounds, State};
 use proxywasm_legacy::{AbiVersion, Legacy, PluginOptions};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use wasi_bytestream::{Bytestream, BytestreamCallbacks};
 use wasi_common::guest::{Exports, MemorySlot};
-use wasi_common::{CallScope, Common, StreamTable};
+use wasi_common::{CallScope, Common, StreamTable, copied};
 use wasi_context::{ConfigurationSizes, Lifecycle, LifecycleCallbacks};
 use wasi_ffi::{FfiCallbacks, Functions};
 use wasi_grpc::{Grpc, GrpcCallbacks};
@@ -31,6 +32,7 @@ pub(crate) struct Instance {
     store: Store<State>,
     callbacks: Callbacks,
     roots: FxHashMap<u64, Root>,
+    figures: Counted,
     callback_time: Duration,
     callout_time: Duration,
     end_time: Duration,
@@ -102,7 +104,7 @@ impl Instance {
             wasi: plugin.environment().clone(),
             legacy: Legacy::new(version),
             clock: CallClock::new(config.resources.start_time),
-            limits,
+            limits: Bounds::new(limits),
         };
         let mut store = Store::new(plugin.pre().module().engine(), state);
         store.limiter(|state| &mut state.limits);
@@ -126,6 +128,7 @@ impl Instance {
             store,
             callbacks,
             roots: FxHashMap::default(),
+            figures: Counted::default(),
             callback_time,
             callout_time: config.resources.callout_time,
             end_time: config.resources.end_time,
@@ -218,6 +221,7 @@ impl Instance {
     /// Forgets a plugin that has ended.
     pub(crate) fn remove_root(&mut self, id: u64) {
         if let Some(root) = self.roots.remove(&id) {
+            self.figures.remove(root.plugin_id);
             let state = self.state();
             state.http.calls.remove_plugin(&mut state.common, root.plugin_id);
             state.grpc.remove_plugin(&mut state.common, root.plugin_id);
@@ -243,13 +247,30 @@ impl Instance {
         std::mem::swap(&mut state.common.streams, streams);
         state.common.scope = scope;
         state.clock.enter();
+        let begun = figures::sample();
         let result = call(&self.callbacks, self.store.as_context_mut());
         let state = self.store.data_mut();
         std::mem::swap(&mut state.common.streams, streams);
         state.queues.callback_returned();
         state.functions.callback_returned();
         proxywasm_wasi::end_lines(state);
+        let (long, memory) = (state.clock.seen(), state.limits.memory_bytes());
+        self.figures.set_memory(memory);
+        self.figures
+            .called(scope.plugin_id, result.is_err(), begun, long, copied::take());
         result
+    }
+
+    /// Counts in these figures from now on what a plugin does here.
+    pub(crate) fn count(&mut self, plugin_id: u32, figures: Arc<PluginFigures>) {
+        let memory = self.store.data().limits.memory_bytes();
+        self.figures.set_memory(memory);
+        self.figures.add(plugin_id, figures);
+    }
+
+    /// The figures of a plugin.
+    pub(crate) fn figures(&self, plugin_id: u32) -> Option<&PluginFigures> {
+        self.figures.of(plugin_id)
     }
 
     /// How long a callout may take whose plugin did not say; the same for all its plugins.

@@ -70,6 +70,15 @@ pub enum Output {
     Reset(ResetReason),
 }
 
+/// Whose answer a stream got that did not come from its upstream. Filters are numbered as in its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalAnswer {
+    /// The plugin of this filter gave it.
+    Plugin(usize),
+    /// The plugin of this filter failed.
+    PluginFailed(usize),
+}
+
 /// Why a stream is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ResetReason {

@@ -17,7 +17,7 @@ use wasi_log::{Log, LogView, TracingSink};
 use wasi_metrics::{Metrics, MetricsView};
 use wasi_queue::{InProcessQueues, Mailbox, QueueView, Queues};
 use wasi_timer::{TimerView, Timers};
-use wasmtime::StoreLimits;
+use wasmtime::{ResourceLimiter, StoreLimits};
 
 /// The state of one instance.
 pub(crate) struct State {
@@ -36,7 +36,14 @@ pub(crate) struct State {
     pub(crate) wasi: Wasi,
     pub(crate) legacy: Legacy,
     pub(crate) clock: CallClock,
-    pub(crate) limits: StoreLimits,
+    pub(crate) limits: Bounds,
+}
+
+/// What an instance may have, and how much memory it has.
+#[derive(Debug, Default)]
+pub(crate) struct Bounds {
+    limits: StoreLimits,
+    memory_bytes: usize,
 }
 
 impl State {
@@ -58,7 +65,7 @@ impl State {
             wasi: Wasi::default(),
             legacy: Legacy::new(AbiVersion::V0_2_1),
             clock: CallClock::new(Duration::ZERO),
-            limits: StoreLimits::default(),
+            limits: Bounds::default(),
         }
     }
 
@@ -70,6 +77,67 @@ impl State {
             || self.lifecycle.has_effects()
             || self.bytestream.has_effects()
             || self.timers.has_changed()
+    }
+}
+
+// === impl Bounds ===
+
+impl Bounds {
+    pub(crate) fn new(limits: StoreLimits) -> Self {
+        Self {
+            limits,
+            memory_bytes: 0,
+        }
+    }
+
+    /// How much memory it has.
+    #[inline]
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes as u64
+    }
+}
+
+impl ResourceLimiter for Bounds {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let allowed = self.limits.memory_growing(current, desired, maximum)?;
+        if allowed {
+            self.memory_bytes = desired;
+        }
+        Ok(allowed)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.memory_grow_failed(error)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.table_grow_failed(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
     }
 }
 

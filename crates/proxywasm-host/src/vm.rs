@@ -1,5 +1,6 @@
 //! The instances of a worker, and how failed ones are replaced.
 
+use crate::clock::thread_time;
 use crate::config::InstanceStrategy;
 use crate::host::Host;
 use crate::instance::{Instance, Root};
@@ -100,6 +101,7 @@ impl Host {
         if slot.instance.is_none() && slot.starts.are_held_back(now) {
             return None;
         }
+        let (figures, begun) = (self.figures.plugin(plugin.name()), thread_time());
         let instance = match slot.instance.take() {
             Some(instance) => Ok(instance),
             None => Instance::new(plugin, &self.services).map(|mut instance| {
@@ -111,8 +113,10 @@ impl Host {
             }),
         };
         let started = instance.and_then(|mut instance| Ok((instance.start_plugin(plugin)?, instance)));
+        figures.started(started.is_ok(), thread_time().saturating_sub(begun));
         match started {
-            Ok((root, instance)) => {
+            Ok((root, mut instance)) => {
+                instance.count(root.plugin_id, figures);
                 slot.starts.succeed(now);
                 slot.instance = Some(instance);
                 let generation = slot.generation;

@@ -2,6 +2,7 @@
 
 use crate::status::Status;
 use crate::view::{LegacyParts, LegacyView, Stage};
+use wasi_common::copied::{note_from_guest, note_to_guest};
 use wasmtime::{AsContextMut, Caller};
 
 /// What a hostcall that hands nothing over came to.
@@ -92,6 +93,7 @@ pub(crate) fn deliver<T: LegacyView + 'static>(
     let (memory, parts) = enter(caller)?;
     if block.len > 0 {
         fill(parts, block.bytes_mut(memory)?);
+        note_to_guest(size);
     }
     Ok(place.write(memory, block)?)
 }
@@ -158,9 +160,10 @@ impl Span {
 
     #[inline]
     pub(crate) fn bytes(self, memory: &[u8]) -> Result<&[u8], Status> {
-        self.end()
-            .and_then(|end| memory.get(self.address as usize..end))
-            .ok_or(Status::InvalidMemoryAccess)
+        let bytes = self.end().and_then(|end| memory.get(self.address as usize..end));
+        let bytes = bytes.ok_or(Status::InvalidMemoryAccess)?;
+        note_from_guest(bytes.len());
+        Ok(bytes)
     }
 
     #[inline]
@@ -187,8 +190,10 @@ impl Return {
     /// Refuses places outside of the memory, before anything is allocated for nothing.
     #[inline]
     pub(crate) fn check(self, memory: &[u8]) -> Outcome {
-        Span::new(self.address, 4).bytes(memory)?;
-        Span::new(self.len, 4).bytes(memory)?;
+        for address in [self.address, self.len] {
+            let place = memory.get(address as usize..).and_then(<[u8]>::first_chunk::<4>);
+            place.ok_or(Status::InvalidMemoryAccess)?;
+        }
         Ok(())
     }
 

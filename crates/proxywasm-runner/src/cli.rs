@@ -182,8 +182,8 @@ impl Arguments {
     }
 
     fn serve(&self, file: &Path, start: Start<'_>) -> anyhow::Result<ExitCode> {
-        let (settings, options) = self.read(ConfigFile::read(file)?)?;
-        serve(settings, &options, start)
+        let (settings, options, shown) = self.read(ConfigFile::read(file)?)?;
+        serve(settings, &options, shown, start)
     }
 
     fn check(&self, file: &Path, offline: bool) -> anyhow::Result<ExitCode> {
@@ -197,13 +197,13 @@ impl Arguments {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// All that a file says, ready to serve.
-    fn read(&self, config: ConfigFile) -> anyhow::Result<(Settings, LogOptions)> {
+    /// All that a file says, ready to serve, and what of it may be shown.
+    fn read(&self, config: ConfigFile) -> anyhow::Result<(Settings, LogOptions, serde_json::Value)> {
         let options = config.log_options();
         self.start_log(&options)?;
         let engine = self.engine(config.cache()?)?;
         let settings = config.build(&engine, &start_services(&options))?;
-        Ok((settings, options))
+        Ok((settings, options, config.shown()))
     }
 
     fn run_plugins(&self, arguments: &RunArguments, start: Start<'_>) -> anyhow::Result<ExitCode> {
@@ -233,6 +233,7 @@ impl Arguments {
                 drain: DrainSettings::default(),
             },
             &options,
+            serde_json::Value::Null,
             start,
         )
     }
@@ -366,7 +367,12 @@ fn start_services(options: &LogOptions) -> Services {
 }
 
 /// Runs until a signal comes, or another process takes its place.
-fn serve(settings: Settings, options: &LogOptions, start: Start<'_>) -> anyhow::Result<ExitCode> {
+fn serve(
+    settings: Settings,
+    options: &LogOptions,
+    shown: serde_json::Value,
+    start: Start<'_>,
+) -> anyhow::Result<ExitCode> {
     let listeners = settings.listeners.clone();
     let background = settings.background.clone();
     let workers = settings.workers;
@@ -374,9 +380,14 @@ fn serve(settings: Settings, options: &LogOptions, start: Start<'_>) -> anyhow::
         .enable_all()
         .build()?;
     // Before anybody is told that it runs: a signal that comes at once is to stop it in order, too.
-    let (mut signals, mut hang_ups, mut restarts) = {
+    let (mut signals, mut hang_ups, mut user_signals, mut restarts) = {
         let _context = runtime.enter();
-        (Terminations::new()?, shutdown::hang_ups()?, Restarts::new()?)
+        (
+            Terminations::new()?,
+            shutdown::hang_ups()?,
+            shutdown::user_signals()?,
+            Restarts::new()?,
+        )
     };
     // Each worker limits what its plugins log by itself.
     let settings = Settings {
@@ -387,6 +398,7 @@ fn serve(settings: Settings, options: &LogOptions, start: Start<'_>) -> anyhow::
         ..settings
     };
     let mut runner = Runner::start_with(start.sockets, settings, options)?;
+    runner.show_configuration(shown);
     announce(&runner, &listeners, &background, workers);
     start.predecessor.tell_ready();
     let done = runtime.block_on(async {
@@ -397,6 +409,7 @@ fn serve(settings: Settings, options: &LogOptions, start: Start<'_>) -> anyhow::
                     signal = signals.next() => break Some(signal),
                     () = runner.drain_asked() => break Some("POST /drain"),
                     () = &mut handed_over => break None,
+                    Some(()) = user_signals.recv() => runner.reopen_logs(),
                     Some(()) = hang_ups.recv() => {
                         systemd::reloading();
                         runner.reload_certificates();

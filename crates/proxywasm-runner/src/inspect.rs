@@ -1,8 +1,10 @@
 //! What a plugin is made of, and whether this host runs it.
 
+mod known;
 mod origin;
 mod reader;
 
+pub(crate) use known::{known_origin, note_origin};
 pub use origin::{Conclusion, Origin, Producer};
 
 use proxywasm_host::Engine;
@@ -75,6 +77,15 @@ pub struct Export {
 impl Inspection {
     /// Looks at code.
     pub fn of(engine: &Engine, code: &[u8]) -> Self {
+        let mut inspection = Self::read(code);
+        inspection.abi = engine.load(code).ok().map(|code| code.abi().to_string());
+        inspection.refused = engine.refusals(code);
+        inspection.notes = inspection.notes();
+        inspection
+    }
+
+    /// What can be told without an engine.
+    fn read(code: &[u8]) -> Self {
         let mut inspection = Self {
             bytes: code.len(),
             abi: None,
@@ -91,9 +102,6 @@ impl Inspection {
         // Where the code is damaged, what comes before is told, and the host says what is wrong.
         let _ = Reader::new(&mut inspection).read(code);
         inspection.conclude_origin();
-        inspection.abi = engine.load(code).ok().map(|code| code.abi().to_string());
-        inspection.refused = engine.refusals(code);
-        inspection.notes = inspection.notes();
         inspection
     }
 

@@ -47,6 +47,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 mod admin;
 mod callouts;
 pub mod cli;
@@ -54,6 +55,7 @@ mod cluster;
 mod code;
 pub mod config;
 mod driver;
+mod figures;
 mod forwarding;
 mod functions;
 pub mod import_envoy;
@@ -64,6 +66,7 @@ mod log;
 mod message;
 mod node;
 mod properties;
+mod recent;
 #[cfg(feature = "redis")]
 mod redis;
 mod remote;

@@ -28,7 +28,18 @@ struct Way {
     /// The name of its route.
     route: Option<Arc<str>>,
     upstream: Option<NamedUpstream>,
+    /// What the upstream of a listener is called, which has no name.
+    unnamed: Option<String>,
     address: Option<Address>,
+}
+
+/// What was told of the way of a stream, for the access log.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) route: Option<Arc<str>>,
+    pub(crate) upstream: Option<String>,
+    pub(crate) attempts: Option<u64>,
+    pub(crate) address: Option<Address>,
 }
 
 /// An upstream with a name, and how it is used for a request.
@@ -82,6 +93,11 @@ impl ConnectionProperties {
         self.tls = Some(session);
     }
 
+    /// What was agreed on, if it is one of TLS.
+    pub(crate) fn tls(&self) -> Option<&TlsSession> {
+        self.tls.as_ref()
+    }
+
     /// What tells an upstream of it by the PROXY protocol.
     pub(crate) fn proxy_header(&self, version: ProxyVersion) -> io::Result<Vec<u8>> {
         proxy_header(version, &self.source, &self.destination)
@@ -128,6 +144,25 @@ impl UpstreamProperties {
     /// The server was chosen.
     pub(crate) fn set(&self, address: Address) {
         self.way().address = Some(address);
+    }
+
+    /// The upstream has no name, but is called so.
+    pub(crate) fn set_unnamed(&self, called: &str) {
+        self.way().unnamed = Some(called.to_owned());
+    }
+
+    /// What was told so far.
+    pub(crate) fn told(&self) -> Told {
+        let way = self.way();
+        let named = way.upstream.as_ref();
+        Told {
+            route: way.route.clone(),
+            upstream: named
+                .map(|upstream| upstream.shared.name().to_owned())
+                .or_else(|| way.unnamed.clone()),
+            attempts: named.map(|upstream| upstream.attempts),
+            address: way.address.clone(),
+        }
     }
 
     fn property(&self, path: &[u8]) -> Option<PropertyValue> {

@@ -1,5 +1,6 @@
 //! What a runner is made of: validated, compiled, ready to be bound.
 
+use crate::access_log::AccessLogSettings;
 use crate::cluster::UpstreamSettings;
 use crate::forwarding::ForwardingHeaders;
 use crate::remote::Remote;
@@ -42,6 +43,8 @@ pub struct Settings {
 /// One address to listen on.
 #[derive(Clone)]
 pub struct ListenerSettings {
+    /// What it is called in figures and logs; its address unless given.
+    pub name: Option<String>,
     /// The address; port 0 takes any that is free.
     pub address: Address,
     /// The name of the sockets that it takes if the process was started with such, as by systemd, whatever their address.
@@ -65,6 +68,8 @@ pub struct ListenerSettings {
     pub limits: HttpOptions,
     /// The connections that it has at once in all workers; more are closed at once.
     pub max_connections: NonZeroUsize,
+    /// Where its requests, or connections, are logged, if they are.
+    pub access_log: Option<AccessLogSettings>,
 }
 
 /// What becomes of requests before plugins see them.
@@ -141,6 +146,7 @@ impl ListenerSettings {
     /// A listener with a chain, before the built-in echo, without TLS.
     pub fn new(address: impl Into<Address>, accept: AcceptMode, plugins: Vec<Plugin>) -> Self {
         Self {
+            name: None,
             address: address.into(),
             socket: None,
             accept,
@@ -152,7 +158,13 @@ impl ListenerSettings {
             tls: None,
             limits: HttpOptions::default(),
             max_connections: DEFAULT_MAX_CONNECTIONS,
+            access_log: None,
         }
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.address.to_string())
     }
 
     /// Where it goes, for people.

@@ -106,6 +106,14 @@ pub(crate) fn hang_ups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
+/// From now on SIGUSR1 does not end the process; [`Signal::recv`] tells of each. To be called within a runtime.
+///
+/// # Errors
+/// The handler cannot be installed.
+pub(crate) fn user_signals() -> io::Result<Signal> {
+    signal(SignalKind::user_defined1())
+}
+
 /// The signals that ask a process to end.
 #[derive(Debug)]
 pub(crate) struct Terminations {

@@ -7,6 +7,7 @@
 use crate::admin::Overrides;
 use crate::callouts::Callouts;
 use crate::cluster::{Clusters, Shared};
+use crate::figures::{Figures, WorkerFigures};
 use proxywasm_host::{
     CallEvent, CalloutId, FilterChain, GrpcEvent, Host, Plugin, PropertySource, Services, StreamId,
 };
@@ -30,6 +31,7 @@ pub(crate) struct Worker {
     woken: Arc<Woken>,
     callouts: Callouts,
     clusters: Clusters,
+    figures: Arc<WorkerFigures>,
 }
 
 /// Whoever takes what comes out of the host for one stream.
@@ -49,10 +51,11 @@ struct Woken(Notify);
 // === impl Worker ===
 
 impl Worker {
-    pub(crate) fn new(services: Services, upstreams: &[Arc<Shared>]) -> Rc<Self> {
+    pub(crate) fn new(services: Services, upstreams: &[Arc<Shared>], figures: &Figures) -> Rc<Self> {
         let woken = Arc::new(Woken::default());
         let mut host = Host::new(services);
         host.set_waker(Waker::from(Arc::clone(&woken)));
+        let figures = figures.worker(host.figures());
         Rc::new(Self {
             host: RefCell::new(host),
             takers: RefCell::default(),
@@ -62,7 +65,8 @@ impl Worker {
             deadline_moved: Notify::new(),
             woken,
             callouts: Callouts::default(),
-            clusters: Clusters::new(upstreams),
+            clusters: Clusters::new(upstreams, &figures),
+            figures,
         })
     }
 
@@ -175,6 +179,11 @@ impl Worker {
     /// The upstreams that routes and calls of plugins name.
     pub(crate) fn clusters(&self) -> &Clusters {
         &self.clusters
+    }
+
+    /// What this worker counts.
+    pub(crate) fn figures(&self) -> &WorkerFigures {
+        &self.figures
     }
 
     /// The calls that plugins make.

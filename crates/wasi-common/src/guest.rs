@@ -2,6 +2,7 @@
 
 use crate::Status;
 use crate::bindings::types::{Ciovec, Iovec};
+use crate::copied::{note_from_guest, note_to_guest};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -130,11 +131,11 @@ pub fn gather<'a>(
     let memory = readable(memory)?;
     match count {
         0 => Ok(Cow::Borrowed(&[])),
-        1 => Place::read(memory, start, 0)?.bytes(memory).map(Cow::Borrowed),
+        1 => Place::read(memory, start, 0)?.taken(memory).map(Cow::Borrowed),
         _ => {
             let mut gathered = Vec::new();
             for index in indices(count)? {
-                let part = Place::read(memory, start, index)?.bytes(memory)?;
+                let part = Place::read(memory, start, index)?.taken(memory)?;
                 if gathered.len() + part.len() > limit {
                     return Err(Status::Unavailable);
                 }
@@ -155,7 +156,7 @@ pub fn parts<'a>(
 ) -> Result<impl Iterator<Item = Result<&'a [u8], Status>>, Status> {
     let (start, count) = places.offset();
     let memory = readable(memory)?;
-    Ok(indices(count)?.map(move |index| Place::read(memory, start, index)?.bytes(memory)))
+    Ok(indices(count)?.map(move |index| Place::read(memory, start, index)?.taken(memory)))
 }
 
 /// Hands `size` bytes over: writes the size, and the bytes if there is room for all of them.
@@ -286,6 +287,7 @@ impl<'a> Scatter<'a> {
                 .get_mut(start..start + now.len())
                 .ok_or(Status::InvalidMemoryAccess)?;
             place.copy_from_slice(now);
+            note_to_guest(now.len());
             // No more than the length of the place was written, so neither overflows.
             self.place.start += now.len() as u32;
             self.place.len -= now.len() as u32;
@@ -314,6 +316,14 @@ impl Place {
             start: u32::from_le_bytes([a, b, c, d]),
             len: u32::from_le_bytes([e, f, g, h]),
         })
+    }
+
+    /// The bytes of the place, which go to the host.
+    #[inline]
+    fn taken(self, memory: &[u8]) -> Result<&[u8], Status> {
+        let bytes = self.bytes(memory)?;
+        note_from_guest(bytes.len());
+        Ok(bytes)
     }
 
     #[inline]

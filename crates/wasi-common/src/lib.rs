@@ -83,6 +83,7 @@ pub mod bindings;
 pub mod buffer;
 pub mod callout;
 pub mod context;
+pub mod copied;
 pub mod core;
 pub mod guest;
 pub mod handle;

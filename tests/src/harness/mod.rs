@@ -12,6 +12,7 @@
 )]
 
 mod authority;
+mod browser;
 mod client;
 mod curl;
 mod grpc;
@@ -24,6 +25,7 @@ mod stopping;
 mod wire;
 
 pub use authority::{Authority, client_tls, server_settings, server_tls};
+pub use browser::Browser;
 pub use client::Client;
 pub use curl::{Curl, is_installed};
 pub use grpc::{GrpcCall, GrpcServer};

@@ -86,9 +86,9 @@ pub fn configured(text: &str) -> Proxy {
     let settings = config
         .build(engine(), &services)
         .unwrap_or_else(|error| panic!("{error}"));
-    Proxy {
-        runner: Runner::start(settings, &config.log_options()).unwrap(),
-    }
+    let runner = Runner::start(settings, &config.log_options()).unwrap();
+    runner.show_configuration(config.shown());
+    Proxy { runner }
 }
 
 // === impl ProxyBuilder ===

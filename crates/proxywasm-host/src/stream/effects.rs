@@ -1,12 +1,71 @@
 //! What filters asked for besides their action.
 
 use crate::host::{DeferredEnd, Effect, Host, QueuedEffect};
+use crate::output::LocalAnswer;
 use crate::output::ResetReason;
 use crate::stream::parts::At;
 use crate::stream::{Place, Work};
+use std::time::Instant;
 use wasi_common::{Context, Direction, Flow};
+use wasi_http::CallEffect;
 
 impl Host {
+    /// Moves what an instance asked for to the queue.
+    #[inline]
+    pub(crate) fn collect_effects(&mut self, vm: usize) {
+        let Some(slot) = self.vms.get_mut(vm) else { return };
+        let generation = slot.generation;
+        let Some(instance) = slot.instance.as_mut() else {
+            return;
+        };
+        let state = instance.state();
+        let (mut http_calls, mut grpc_calls) = (0, 0);
+        let mut queue = |effect| {
+            match &effect {
+                Effect::Http(wasi_http::Effect::Call(CallEffect::Send { .. })) => http_calls += 1,
+                Effect::Grpc(wasi_grpc::Effect::Open { .. }) => grpc_calls += 1,
+                _ => {}
+            }
+            self.effects.push_back(QueuedEffect {
+                vm,
+                generation,
+                effect,
+            });
+        };
+        if state.http.has_effects() {
+            state
+                .http
+                .take_effects()
+                .into_iter()
+                .map(Effect::Http)
+                .for_each(&mut queue);
+        }
+        if state.grpc.has_effects() {
+            let effects = state.grpc.take_effects();
+            effects.into_iter().map(Effect::Grpc).for_each(&mut queue);
+        }
+        if state.bytestream.has_effects() {
+            let effects = state.bytestream.take_effects();
+            effects.into_iter().map(Effect::Bytestream).for_each(&mut queue);
+        }
+        if state.lifecycle.has_effects() {
+            let effects = state.lifecycle.take_effects();
+            effects.into_iter().map(Effect::Lifecycle).for_each(&mut queue);
+        }
+        if state.timers.has_changed() {
+            state.timers.arm(Instant::now());
+            self.timers.set(vm, state.timers.next_due());
+        }
+        if http_calls > 0 || grpc_calls > 0 {
+            // The scope is that of the callback which has returned.
+            let plugin_id = state.common.scope.plugin_id;
+            if let Some(figures) = instance.figures(plugin_id) {
+                figures.http_calls.add(http_calls);
+                figures.grpc_calls.add(grpc_calls);
+            }
+        }
+    }
+
     /// Carries an effect out. It may concern any stream of the instance it came from; an instance that failed has none.
     pub(crate) fn apply(&mut self, queued: QueuedEffect) {
         let QueuedEffect {
@@ -27,6 +86,9 @@ impl Host {
                 let Some(context) = self.context(vm, generation, context_id) else {
                     return;
                 };
+                if let Some(stream) = self.stream(context.stream) {
+                    stream.local_answer = Some(LocalAnswer::Plugin(context.filter));
+                }
                 let visits_own = self.visits_own_response(vm, context.plugin_id);
                 self.respond(
                     context.stream,

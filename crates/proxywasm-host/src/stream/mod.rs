@@ -20,7 +20,7 @@ mod parts;
 pub(crate) mod replies;
 
 use crate::config::{FailurePolicy, PhaseSet};
-use crate::output::Output;
+use crate::output::{LocalAnswer, Output};
 use std::collections::VecDeque;
 use wasi_common::{Buffer, ByteMap, CloseSource, ContextType, Direction, StreamKey};
 use wasi_http::Answered;
@@ -33,6 +33,8 @@ pub(crate) struct StreamState {
     pub(crate) filters: Vec<FilterState>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) answered: Answered,
+    /// Whose answer it got, if a plugin is to blame or to thank.
+    pub(crate) local_answer: Option<LocalAnswer>,
     /// Whether a map may be read after it left, so that its pairs must be kept.
     pub(crate) keeps_maps: bool,
     /// Whether the driver was told that there are outputs since it last took one.
@@ -171,6 +173,7 @@ impl StreamState {
             self.outputs.clear();
         }
         self.answered = Answered::default();
+        self.local_answer = None;
         (self.keeps_maps, self.announced, self.finished) = (false, false, false);
         self.lengths = Default::default();
     }

@@ -1,9 +1,9 @@
 //! Local responses, resets, and what happens when a plugin fails.
 
 use crate::config::FailurePolicy;
-use crate::host::Host;
+use crate::host::{Host, StreamId};
 use crate::instance::Instance;
-use crate::output::{Output, ResetReason};
+use crate::output::{LocalAnswer, Output, ResetReason};
 use crate::stream::effects::DIRECTIONS;
 use crate::stream::parts::At;
 use crate::stream::{Length, Piece, Place, StreamState, Work};
@@ -13,6 +13,12 @@ use wasi_common::{Buffer, CallScope, ContextType, Direction, Piece as Map, Strea
 use wasi_http::LocalResponse;
 
 impl Host {
+    /// Whose answer a stream got, where a plugin gave it or is to blame for it.
+    pub fn local_answer(&self, id: StreamId) -> Option<LocalAnswer> {
+        let stream = self.states.get(id.0.index());
+        stream.filter(|stream| stream.key == Some(id.0))?.local_answer
+    }
+
     /// Answers the downstream. The answer passes the filters before `below`, in the order of a response, that no response has come
     /// to yet.
     pub(crate) fn respond(&mut self, key: StreamKey, below: usize, response: LocalResponse) {
@@ -205,6 +211,9 @@ impl Host {
             // A plugin has asked for this, and what it asked for may have gone with the instance.
             self.reset(key, ResetReason::Closed);
         } else if let Some(index) = closed_at {
+            if let Some(stream) = self.stream(key) {
+                stream.local_answer = Some(LocalAnswer::PluginFailed(index));
+            }
             self.respond_or_reset(key, index, unavailable(), ResetReason::PluginFailed);
         } else {
             // So may the answer that a plugin gave.
@@ -234,6 +243,7 @@ impl Host {
             filter.lanes.iter_mut().for_each(|lane| lane.bypassed = true);
         }
         if failure != FailurePolicy::Open {
+            stream.local_answer = Some(LocalAnswer::PluginFailed(index));
             self.respond_or_reset(key, index, unavailable(), ResetReason::PluginFailed);
         }
     }

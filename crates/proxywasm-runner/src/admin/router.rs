@@ -34,7 +34,6 @@ pub(super) enum Handler {
 pub(super) struct Call {
     pub(super) state: Arc<State>,
     /// What stands where the path of the page has `{}`.
-    #[expect(dead_code, reason = "for what is to come: logs of a plugin")]
     pub(super) argument: Option<String>,
     #[expect(dead_code, reason = "for what is to come: a profile of so many seconds")]
     pub(super) query: Option<String>,

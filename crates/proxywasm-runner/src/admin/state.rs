@@ -1,9 +1,12 @@
 //! What the pages of the admin address show and change.
 
 use super::inventory::Inventory;
+use crate::figures::Figures;
+use crate::recent::Recent;
 use crate::remote::Remote;
 use crate::shutdown::DrainRequest;
 use proxywasm_host::{LogLevel, MetricRegistry};
+use serde_json::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -33,9 +36,14 @@ pub(crate) struct State {
     /// The metrics that plugins make.
     pub(super) plugin_metrics: Arc<MetricRegistry>,
     pub(super) remotes: Vec<Arc<dyn Remote>>,
+    /// What the runner counts.
+    pub(crate) figures: Arc<Figures>,
+    /// What plugins said last.
+    pub(crate) recent: Recent,
     inventory: Mutex<Arc<Inventory>>,
     /// Where the end is asked for.
     pub(super) drain: DrainRequest,
+    configuration: Mutex<Arc<Value>>,
 }
 
 // === impl Phase ===
@@ -62,8 +70,11 @@ impl State {
             overrides: watch::Sender::new(Overrides::default()),
             plugin_metrics,
             remotes,
+            figures: Arc::default(),
+            recent: Recent::default(),
             inventory: Mutex::default(),
             drain: DrainRequest::default(),
+            configuration: Mutex::default(),
         }
     }
 
@@ -79,6 +90,16 @@ impl State {
     /// Something else is served from now on.
     pub(crate) fn set_inventory(&self, inventory: Inventory) {
         *self.inventory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(inventory);
+    }
+
+    /// This configuration is in effect from now on; it has no secrets.
+    pub(crate) fn set_configuration(&self, configuration: Value) {
+        *self.configuration.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(configuration);
+    }
+
+    /// The configuration that is in effect.
+    pub(super) fn configuration(&self) -> Arc<Value> {
+        Arc::clone(&self.configuration.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is served.

@@ -75,6 +75,11 @@ impl Admission {
         })
     }
 
+    /// How many wait.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.load(Ordering::Relaxed)
+    }
+
     /// Whether one more may be sent again.
     pub(super) fn retry(self: &Arc<Self>, retries: &Retries) -> Option<Retrying> {
         let percent = usize::try_from(retries.budget_percent).unwrap_or(usize::MAX);

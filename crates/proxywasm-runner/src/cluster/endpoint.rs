@@ -1,6 +1,7 @@
 //! One server of an upstream.
 
 use super::settings::Ejection;
+use crate::figures::UpstreamFigures;
 use crate::upstream::{HttpTarget, Upstream};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -110,20 +111,20 @@ impl EndpointState {
         }
     }
 
-    /// A request came to a good end there, or not.
-    pub(super) fn report(&self, success: bool, ejection: Option<&Ejection>) {
-        let Some(ejection) = ejection else { return };
+    /// A request came to a good end there, or not. Returns whether it is left out because of that.
+    pub(super) fn report(&self, success: bool, ejection: Option<&Ejection>) -> bool {
+        let Some(ejection) = ejection else { return false };
         if success {
             for count in [&self.failures, &self.ejections] {
                 if count.load(Ordering::Relaxed) > 0 {
                     count.store(0, Ordering::Relaxed);
                 }
             }
-            return;
+            return false;
         }
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if failures < ejection.failures {
-            return;
+            return false;
         }
         self.failures.store(0, Ordering::Relaxed);
         let times = self.ejections.fetch_add(1, Ordering::Relaxed).saturating_add(1);
@@ -135,6 +136,7 @@ impl EndpointState {
             "it failed {failures} times in a row, and is left out for {} ms",
             time.as_millis()
         );
+        true
     }
 
     /// What an active check found. The first one decides alone, later ones by how many say the same.
@@ -174,9 +176,9 @@ impl fmt::Display for EndpointState {
 // === impl Endpoint ===
 
 impl Endpoint {
-    pub(super) fn new(state: &Arc<EndpointState>) -> Rc<Self> {
+    pub(super) fn new(state: &Arc<EndpointState>, figures: Option<&Arc<UpstreamFigures>>) -> Rc<Self> {
         Rc::new(Self {
-            upstream: Upstream::new(state.target.as_ref()),
+            upstream: Upstream::new(state.target.as_ref(), figures),
             state: Arc::clone(state),
             active: Cell::new(0),
             credit: Cell::new(0),
@@ -244,7 +246,7 @@ mod tests {
         assert_eq!(until(&endpoint), 36000);
 
         let never = self::endpoint();
-        (0..100).for_each(|_| never.report(false, None));
+        assert!((0..100).all(|_| !never.report(false, None)));
         assert!(never.is_available());
     }
 

@@ -23,6 +23,7 @@ pub use settings::{
 pub(crate) use shared::Shared;
 pub(crate) use watch::{needs_watch, watch_all};
 
+use crate::figures::{UpstreamFigures, WorkerFigures};
 use crate::routing::ECHO;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 pub(crate) struct Cluster {
     shared: Arc<Shared>,
     view: RefCell<View>,
+    figures: Arc<UpstreamFigures>,
 }
 
 /// The upstreams of one worker, by their names.
@@ -49,11 +51,15 @@ struct View {
 
 impl Clusters {
     /// Those that are given, and the built-in echo.
-    pub(crate) fn new(shared: &[Arc<Shared>]) -> Self {
-        let echo = (ECHO.to_owned(), Cluster::new(Arc::new(Shared::echo())));
-        let named = shared
-            .iter()
-            .map(|shared| (shared.settings.name.clone(), Cluster::new(Arc::clone(shared))));
+    pub(crate) fn new(shared: &[Arc<Shared>], figures: &WorkerFigures) -> Self {
+        let echo = Cluster::new(Arc::new(Shared::echo()), figures);
+        let echo = (ECHO.to_owned(), echo);
+        let named = shared.iter().map(|shared| {
+            (
+                shared.settings.name.clone(),
+                Cluster::new(Arc::clone(shared), figures),
+            )
+        });
         Self([echo].into_iter().chain(named).collect())
     }
 
@@ -65,14 +71,20 @@ impl Clusters {
 // === impl Cluster ===
 
 impl Cluster {
-    fn new(shared: Arc<Shared>) -> Rc<Self> {
+    fn new(shared: Arc<Shared>, figures: &WorkerFigures) -> Rc<Self> {
         Rc::new(Self {
+            figures: figures.upstream(&shared.settings.name),
             view: RefCell::new(View {
                 version: 0,
                 endpoints: Rc::default(),
             }),
             shared,
         })
+    }
+
+    /// What is counted of it.
+    pub(crate) fn figures(&self) -> &UpstreamFigures {
+        &self.figures
     }
 
     pub(crate) fn settings(&self) -> &UpstreamSettings {
@@ -86,9 +98,12 @@ impl Cluster {
 
     /// Something that was sent to a server came to a good end, or not.
     pub(crate) fn report(&self, endpoint: &Endpoint, success: bool) {
-        endpoint
+        if endpoint
             .state
-            .report(success, self.shared.settings.ejection.as_ref());
+            .report(success, self.shared.settings.ejection.as_ref())
+        {
+            self.shared.note_ejection();
+        }
     }
 
     fn choose(&self, key: Option<u64>, tried: &[Rc<Endpoint>]) -> Option<Rc<Endpoint>> {
@@ -117,7 +132,8 @@ impl Cluster {
             let (version, states) = self.shared.endpoints();
             let endpoints = states.iter().map(|state| {
                 let same = old.iter().find(|endpoint| Arc::ptr_eq(&endpoint.state, state));
-                same.cloned().unwrap_or_else(|| Endpoint::new(state))
+                same.cloned()
+                    .unwrap_or_else(|| Endpoint::new(state, Some(&self.figures)))
             });
             *view = View {
                 version,

@@ -3,6 +3,7 @@
 use super::admission::{Admitted, Retrying};
 use super::endpoint::{Busy, Endpoint};
 use super::{Cluster, Replay};
+use crate::figures::UpstreamFailure;
 use crate::properties::{NamedUpstream, UpstreamProperties};
 use crate::upstream::{Failed, RequestBody, ResponseBody, UpstreamError, copy};
 use http::{Request, Response, StatusCode};
@@ -44,10 +45,10 @@ impl Cluster {
         let settings = &self.shared.settings;
         let retries = &settings.retries;
         let admission = &self.shared.admission;
-        let admitted = admission
-            .admit()
-            .await
-            .map_err(|_| UpstreamError::Overloaded(settings.name.clone()))?;
+        let admitted = admission.admit().await.map_err(|_| {
+            self.figures.failed(UpstreamFailure::Overloaded);
+            UpstreamError::Overloaded(settings.name.clone())
+        })?;
         let key = self.key(request.headers(), source);
         let idempotent = request.method().is_idempotent();
         // Responses and timeouts tell that a request was sent, so it takes a second one to send it again.
@@ -62,6 +63,7 @@ impl Cluster {
         let mut rest = FIRST_REST;
         loop {
             let Some(endpoint) = self.choose(key, &tried) else {
+                self.figures.failed(UpstreamFailure::NoEndpoint);
                 return Err(UpstreamError::NoEndpoint(settings.name.clone()));
             };
             if tried.iter().any(|other| Rc::ptr_eq(other, &endpoint)) {
@@ -107,9 +109,13 @@ impl Cluster {
                     let was_sent = !matches!(error, UpstreamError::Connect(_));
                     permit(again, was_sent).ok_or(error)?
                 }
-                Attempt::TimedOut(limit) => permit(copy, true).ok_or(UpstreamError::Timeout(limit))?,
+                Attempt::TimedOut(limit) => {
+                    self.figures.failed(UpstreamFailure::Timeout);
+                    permit(copy, true).ok_or(UpstreamError::Timeout(limit))?
+                }
             };
             tracing::debug!(upstream = settings.name, endpoint = %endpoint.state, "a request is sent again");
+            self.figures.retries.add(1);
             request = again;
             tried.push(endpoint);
         }

@@ -17,6 +17,8 @@ pub(crate) struct Shared {
     endpoints: Mutex<Vec<Arc<EndpointState>>>,
     /// Changes whenever they do. No worker has seen the first.
     version: AtomicU64,
+    /// How often a server was ejected.
+    ejections: AtomicU64,
 }
 
 // === impl Shared ===
@@ -36,6 +38,7 @@ impl Shared {
             admission: Arc::new(Admission::new(&settings.limits)),
             endpoints: Mutex::new(addresses.map(Arc::new).collect()),
             version: AtomicU64::new(1),
+            ejections: AtomicU64::new(0),
             settings,
         }
     }
@@ -68,6 +71,21 @@ impl Shared {
     pub(super) fn endpoints(&self) -> (u64, Vec<Arc<EndpointState>>) {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         (self.version(), endpoints.clone())
+    }
+
+    /// A server is left out for a while.
+    pub(super) fn note_ejection(&self) {
+        self.ejections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a server was.
+    pub(crate) fn ejections(&self) -> u64 {
+        self.ejections.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait for a place.
+    pub(crate) fn pending(&self) -> usize {
+        self.admission.pending()
     }
 
     /// How its servers are.

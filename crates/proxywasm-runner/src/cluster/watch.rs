@@ -148,7 +148,7 @@ async fn ask(target: &HttpTarget, check: &HttpCheck) -> Result<(), String> {
         .header(USER_AGENT, HeaderValue::from_static("proxywasm-health-check"))
         .body(RequestBody::Empty)
         .map_err(|error| error.to_string())?;
-    let response = Upstream::new(Some(target))
+    let response = Upstream::new(Some(target), None)
         .send(request, None)
         .await
         .map_err(|failed| failed.error.to_string())?;

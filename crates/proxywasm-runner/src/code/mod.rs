@@ -14,6 +14,7 @@ pub use reference::{ImageReference, ReferenceError};
 pub use settings::FetchSettings;
 pub use source::{CodeSource, CodeUrl, Credentials, FetchOptions, Secret, SourceError};
 
+use crate::inspect;
 use proxywasm_host::{Engine, InstanceStrategy, LoadError, PluginCode};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -213,6 +214,9 @@ fn compile(engine: &Engine, codes: &[Distinct]) {
             scope.spawn(|| {
                 while let Some(code) = codes.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let loaded = engine.load_for(&code.bytes, code.strategy);
+                    if let Ok(loaded) = &loaded {
+                        inspect::note_origin(loaded.hash(), &code.bytes);
+                    }
                     // Nobody else has this number.
                     let _ = code.loaded.set(loaded);
                 }

@@ -1,11 +1,13 @@
 //! Listeners in the configuration file.
 
+use super::access_log::AccessLogEntry;
 use super::http::{HeadersEntry, PathsEntry};
 use super::limits::HttpLimitsEntry;
 use super::routes::{self, Compiled, RouteEntry, VirtualHostEntry};
 use super::tls::{self, ClientTlsEntry, ServerTlsEntry};
 use super::units::Period;
 use super::url::{HttpProtocolEntry, ProxyVersionEntry};
+use crate::access_log::AccessLogSettings;
 use crate::routing::{ECHO, RouteTable};
 use crate::server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
 use crate::settings::AcceptMode;
@@ -28,6 +30,9 @@ pub(super) struct ListenerEntry {
     /// removed.
     #[schemars(with = "String")]
     pub(super) address: Spanned<AddressEntry>,
+    /// What it is called in figures and logs. Default: its address.
+    #[schemars(with = "Option<String>")]
+    pub(super) name: Option<Spanned<String>>,
     /// The name of the sockets that it takes where systemd hands over such (`FileDescriptorName=`), whatever their address. Sockets that have
     /// the address are taken without. Default: none.
     pub(super) socket: Option<String>,
@@ -87,6 +92,9 @@ pub(super) struct ListenerEntry {
     http: Option<Spanned<HttpLimitsEntry>>,
     /// Connections that it has at once, in all workers; more are closed at once. Default: 16384.
     max_connections: Option<NonZeroUsize>,
+    /// Where its requests, or with `protocol: tcp` its connections, are logged. Default: nowhere.
+    #[schemars(with = "Option<AccessLogEntry>")]
+    access_log: Option<Spanned<AccessLogEntry>>,
 }
 
 /// `address` of a listener.
@@ -130,6 +138,7 @@ impl ListenerEntry {
         self.check_upstream()
             .map_err(|(location, message)| (location, message.to_owned()))?;
         self.http_options()?;
+        self.access_log(Path::new("."))?;
         if let Some(tls) = &self.tls {
             let is_http = self.protocol == ProtocolEntry::Http;
             tls.value
@@ -149,6 +158,13 @@ impl ListenerEntry {
                 "`http` is for listeners with `protocol: http`".to_owned(),
             )),
         }
+    }
+
+    /// Where it logs, or what is wrong with that and where. Files are relative to `folder`.
+    pub(super) fn access_log(&self, folder: &Path) -> Result<Option<AccessLogSettings>, (Location, String)> {
+        let entry = self.access_log.as_ref();
+        let settings = entry.map(|entry| entry.value.settings(entry.referenced, folder));
+        settings.transpose()
     }
 
     /// How many connections it may have.

@@ -15,6 +15,7 @@
 //!     configuration: { x-added: yes }
 //! ```
 
+mod access_log;
 mod admin;
 mod background;
 mod cache;
@@ -26,6 +27,7 @@ mod limits;
 mod listener;
 mod node;
 mod plugin;
+mod redact;
 mod redis;
 mod reference;
 mod routes;
@@ -95,7 +97,7 @@ struct Root {
     /// The plugins that listeners and `background` name. Default: none.
     #[serde(default)]
     plugins: Vec<PluginEntry>,
-    /// The address for operators: log level, metrics. Default: there is none.
+    /// The address for operators: a page to look at, figures, readiness, the log level; see OPERATIONS.md. Default: there is none.
     admin: Option<AdminEntry>,
     /// How it ends when it is asked to.
     #[serde(default)]
@@ -180,6 +182,11 @@ impl ConfigFile {
         Ok(file)
     }
 
+    /// What it says, to be shown: without its secrets. What stands for an environment variable stays as it is written.
+    pub fn shown(&self) -> serde_json::Value {
+        redact::shown(&self.text)
+    }
+
     /// What it says about the log.
     pub fn log_options(&self) -> LogOptions {
         let mut options = LogOptions::default();
@@ -245,6 +252,9 @@ impl ConfigFile {
             let tls = entry
                 .load_tls(folder)
                 .map_err(|(location, message)| self.at(location, message))?;
+            let access_log = entry
+                .access_log(folder)
+                .map_err(|(location, message)| self.at(location, message))?;
             let limits = entry
                 .http_options()
                 .map_err(|(location, message)| self.at(location, message))?;
@@ -257,6 +267,8 @@ impl ConfigFile {
                 routes: self.route_table(entry, &plugins)?,
                 http: self.http_settings(entry)?,
                 tls,
+                name: entry.name.as_ref().map(|name| name.value.clone()),
+                access_log,
                 limits,
                 max_connections: entry.max_connections(),
                 ..ListenerSettings::new(
@@ -406,6 +418,13 @@ impl ConfigFile {
             if !is_any_port && others.any(|other| other.address.value.0 == *address) {
                 let message = format!("two listeners have the address {address}");
                 return Err(self.at(entry.address.referenced, message));
+            }
+            let mut others = root.listeners.value.iter().take(index);
+            if let Some(name) = &entry.name
+                && others.any(|other| other.name.as_ref().is_some_and(|other| other.value == name.value))
+            {
+                let message = format!("two listeners are called `{}`; names have to differ", name.value);
+                return Err(self.at(name.referenced, message));
             }
             entry
                 .check()

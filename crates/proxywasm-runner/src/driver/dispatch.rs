@@ -1,6 +1,9 @@
 //! Where the requests of a listener go: to one upstream, or by routes.
 
+use super::reason::Reason;
+use super::record::Record;
 use crate::cluster::{Cluster, Clusters};
+use crate::figures::{RouteFigures, RouteName, UpstreamFailure, WorkerFigures};
 use crate::properties::{ConnectionProperties, UpstreamProperties};
 use crate::routing::{Action, Forward, PathRules, Route, RouteTable};
 use crate::upstream::{RequestBody, ResponseBody, Upstream, UpstreamError};
@@ -14,8 +17,8 @@ use std::sync::Arc;
 
 /// Where the requests of a listener go, as one worker has it.
 pub(crate) enum Destination {
-    /// All to one upstream, without a look at them.
-    One(Upstream),
+    /// All to one upstream, without a look at them; it is called so.
+    One(Box<Upstream>, String),
     /// By routes.
     Routed(Box<Routed>),
 }
@@ -26,6 +29,17 @@ pub(crate) struct Routed {
     paths: PathRules,
     /// By their names.
     upstreams: HashMap<String, Rc<Cluster>>,
+    /// Of each route, by its number.
+    figures: Vec<Arc<RouteFigures>>,
+}
+
+/// What a request has with it on its way to an upstream.
+#[derive(Clone, Copy)]
+pub(super) struct OnWay<'a> {
+    pub(super) connection: &'a ConnectionProperties,
+    /// What is to be told of route and upstream, where somebody asks for it.
+    pub(super) way: Option<&'a UpstreamProperties>,
+    pub(super) record: &'a Rc<Record>,
 }
 
 /// What becomes of a request.
@@ -66,16 +80,20 @@ impl Destination {
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
-        connection: &ConnectionProperties,
-        way: Option<&UpstreamProperties>,
+        on_way: OnWay<'_>,
     ) -> Result<Reply, UpstreamError> {
         match self {
-            Self::One(upstream) => match upstream.send(request, way).await {
-                Ok(response) => Ok(Reply::Upstream(response)),
-                Err(failed) => Err(failed.error),
-            },
+            Self::One(upstream, name) => {
+                if let Some(way) = on_way.record.way() {
+                    way.set_unnamed(name);
+                }
+                match upstream.send(request, on_way.way).await {
+                    Ok(response) => Ok(Reply::Upstream(response)),
+                    Err(failed) => Err(failed.error),
+                }
+            }
             // Boxed, so that connections without routes have not to keep room for it.
-            Self::Routed(routed) => Box::pin(routed.send(request, connection, way)).await,
+            Self::Routed(routed) => Box::pin(routed.send(request, on_way)).await,
         }
     }
 }
@@ -84,7 +102,13 @@ impl Destination {
 
 impl Routed {
     /// Routes to some of these upstreams.
-    pub(crate) fn new(table: RouteTable, paths: PathRules, upstreams: &Clusters) -> Self {
+    pub(crate) fn new(
+        listener: &str,
+        table: RouteTable,
+        paths: PathRules,
+        upstreams: &Clusters,
+        figures: &WorkerFigures,
+    ) -> Self {
         let mut named = HashMap::new();
         for route in table.virtual_hosts().iter().flat_map(|host| &host.routes) {
             if let Action::Forward(forward) = &route.action {
@@ -94,19 +118,26 @@ impl Routed {
                 }
             }
         }
+        let hosts = table.virtual_hosts().iter();
+        let names = hosts.flat_map(|host| {
+            let first = host.hosts.first().map(ToString::to_string).unwrap_or_default();
+            host.routes.iter().map(move |route| RouteName {
+                listener: listener.to_owned(),
+                virtual_host: first.clone(),
+                route: route.name.as_deref().unwrap_or_default().to_owned(),
+            })
+        });
+        let figures = names.map(|name| figures.route(name)).collect();
         Self {
             table,
             paths,
             upstreams: named,
+            figures,
         }
     }
 
-    async fn send(
-        &self,
-        request: Request<RequestBody>,
-        connection: &ConnectionProperties,
-        way: Option<&UpstreamProperties>,
-    ) -> Result<Reply, UpstreamError> {
+    async fn send(&self, request: Request<RequestBody>, on_way: OnWay<'_>) -> Result<Reply, UpstreamError> {
+        let OnWay { way, record, .. } = on_way;
         let (mut head, body) = request.into_parts();
         // A plugin may have written another path.
         if let Err(refusal) = self.paths.apply(&mut head.uri) {
@@ -114,17 +145,23 @@ impl Routed {
                 path = head.uri.path(),
                 "a plugin made a request whose path is refused: {refusal}"
             );
+            record.set_reason(Reason::Unroutable);
             return Ok(Reply::text(
                 StatusCode::BAD_REQUEST,
                 "the path is refused\n",
                 body,
             ));
         }
-        let route = self.table.find(&head);
+        let place = self.table.place(&head);
+        let route = place.and_then(|place| self.table.at(place));
+        if let Some(figures) = place.and_then(|place| self.figures.get(place.number)) {
+            record.set_route(figures);
+        }
         if let Some(way) = way {
             way.set_route(route.and_then(|route| route.name.clone()));
         }
         let Some(route) = route else {
+            record.set_reason(Reason::NoRoute);
             return Ok(Reply::text(
                 StatusCode::NOT_FOUND,
                 "there is no route for this request\n",
@@ -134,17 +171,21 @@ impl Routed {
         let answer = match &route.action {
             Action::Forward(forward) => {
                 let request = Request::from_parts(head, body);
-                return self.forward(route, forward, request, connection, way).await;
+                return self.forward(route, forward, request, on_way).await;
             }
             Action::Respond(response) => Ok(response.respond(&head.method)),
             Action::Redirect(redirect) => redirect.respond(&head, &route.matches.path),
         };
         Ok(match answer {
             Ok(mut response) => {
+                record.set_reason(Reason::Direct);
                 route.response_headers.apply(response.headers_mut());
                 Reply::Local(response, body)
             }
-            Err(place) => Reply::unroutable(route, &place, body),
+            Err(place) => {
+                record.set_reason(Reason::Unroutable);
+                Reply::unroutable(route, &place, body)
+            }
         })
     }
 
@@ -153,11 +194,16 @@ impl Routed {
         route: &Route,
         forward: &Forward,
         request: Request<RequestBody>,
-        connection: &ConnectionProperties,
-        way: Option<&UpstreamProperties>,
+        on_way: OnWay<'_>,
     ) -> Result<Reply, UpstreamError> {
+        let OnWay {
+            connection,
+            way,
+            record,
+        } = on_way;
         let (mut head, body) = request.into_parts();
         if let Err(path) = forward.rewrite(&mut head.uri, &mut head.headers, &route.matches.path) {
+            record.set_reason(Reason::Unroutable);
             return Ok(Reply::unroutable(route, &path, body));
         }
         route.request_headers.apply(&mut head.headers);
@@ -167,15 +213,17 @@ impl Routed {
             .and_then(|place| forward.split.shares().get(place));
         // The configuration was checked for it.
         let Some(upstream) = share.and_then(|share| self.upstreams.get(&share.upstream)) else {
+            record.set_reason(Reason::Unroutable);
             return Ok(Reply::unroutable(route, "no upstream", body));
         };
         let source = connection.source().ip().map(|source| source.ip());
         let sending = upstream.send(Request::from_parts(head, body), source, way);
         let mut response = match forward.timeout {
             None => sending.await?,
-            Some(limit) => tokio::time::timeout(limit, sending)
-                .await
-                .map_err(|_| UpstreamError::Timeout(limit))??,
+            Some(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {
+                upstream.figures().failed(UpstreamFailure::Timeout);
+                UpstreamError::Timeout(limit)
+            })??,
         };
         route.response_headers.apply(response.headers_mut());
         Ok(Reply::Upstream(response))

@@ -2,13 +2,16 @@
 
 use super::lane::{Lane, Piece};
 use super::linger;
+use super::record::Record;
 use crate::upstream;
 use crate::worker::{Taker, Worker};
 use bytes::Bytes;
 use http::{Version, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
-use proxywasm_host::{Direction, FilterChain, Host, Output, PropertySource, ResetReason, StreamId};
+use proxywasm_host::{
+    Direction, FilterChain, Host, LocalAnswer, Output, PropertySource, ResetReason, StreamId,
+};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
@@ -37,6 +40,7 @@ pub(crate) struct Exchange {
     broke_off: Cell<bool>,
     /// The client's.
     version: Version,
+    record: Rc<Record>,
 }
 
 /// The owner of an [`Exchange`]. When it is dropped, the stream is over.
@@ -242,6 +246,12 @@ impl Exchange {
         self.broke_off.get()
     }
 
+    /// Whose answer it is, if it is not the upstream's.
+    pub(super) fn local_answer(&self) -> Option<Option<LocalAnswer>> {
+        let local = self.state.get() == State::Abandoned;
+        local.then(|| self.worker.ask(|host| host.local_answer(self.id)))
+    }
+
     /// Whether all of the response was taken.
     pub(super) fn response_is_drained(&self) -> bool {
         self.response.borrow().is_drained()
@@ -294,9 +304,11 @@ impl Exchange {
                 return Poll::Ready(Err(Aborted::Downstream));
             }
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => self
-                    .worker
-                    .turn(self, |host, id| host.request_body(id, data, ends)),
+                Ok(data) => {
+                    self.record.add_received(data.len());
+                    self.worker
+                        .turn(self, |host, id| host.request_body(id, data, ends));
+                }
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
                         *self.downstream.borrow_mut() = None;
@@ -393,6 +405,7 @@ impl Driver {
         body: Option<Incoming>,
         expects_continue: bool,
         version: Version,
+        record: &Rc<Record>,
     ) -> Self {
         let id = worker.open(chain, properties);
         let exchange = Rc::new(Exchange {
@@ -407,6 +420,7 @@ impl Driver {
             expects_continue: Cell::new(expects_continue),
             broke_off: Cell::new(false),
             version,
+            record: Rc::clone(record),
         });
         worker.register(Rc::clone(&exchange) as _);
         Self(exchange)

@@ -14,6 +14,9 @@ mod dispatch;
 mod exchange;
 mod lane;
 mod linger;
+mod reason;
+mod record;
+mod recorded_body;
 mod request_body;
 mod response_body;
 mod trailers;
@@ -22,17 +25,20 @@ mod tunnel;
 pub(crate) use client::Client;
 pub(crate) use dispatch::{Destination, Routed};
 pub(crate) use exchange::{Aborted, Exchange};
+pub(crate) use reason::Reason;
+pub(crate) use record::{Observer, Record, Recording};
 pub(crate) use request_body::FilteredRequestBody;
 pub(crate) use response_body::ResponseBody;
 
+use crate::figures::UpstreamFailure;
 use crate::forwarding::RequestIds;
 use crate::message::{self, Received, Refusal};
-use crate::properties::{ConnectionProperties, StreamProperties, UpstreamProperties};
+use crate::properties::{ConnectionProperties, StreamProperties};
 use crate::settings::HttpSettings;
 use crate::upstream;
 use crate::worker::Worker;
 use bytes::Bytes;
-use dispatch::Reply;
+use dispatch::{OnWay, Reply};
 use exchange::Driver;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
@@ -40,6 +46,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use proxywasm_host::{FilterChain, PropertySource};
+use recorded_body::RecordedBody;
 use response_body::FilteredResponseBody;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -57,6 +64,7 @@ pub(crate) struct HttpListener {
     pub(crate) destination: Destination,
     pub(crate) http: HttpSettings,
     pub(crate) request_ids: RequestIds,
+    pub(crate) observer: Rc<Observer>,
 }
 
 // === impl HttpListener ===
@@ -88,27 +96,65 @@ pub(crate) async fn serve(
     listener: &HttpListener,
     client: &Client,
     request: Request<Incoming>,
+) -> Result<Response<RecordedBody>, Aborted> {
+    let (head, body) = request.into_parts();
+    let recording = Recording::of_request(&listener.observer, &client.properties, &head);
+    let is_head = head.method == Method::HEAD;
+    let response = match respond(listener, client, head, body, &recording).await {
+        Ok(response) => response,
+        Err(aborted) => {
+            recording.record().set_reason(match aborted {
+                Aborted::Reset(_) => Reason::Reset,
+                Aborted::Over | Aborted::Downstream => Reason::ClientClosed,
+            });
+            return Err(aborted);
+        }
+    };
+    let (head, body) = response.into_parts();
+    recording.record().answered(&head);
+    let unread = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    Ok(Response::from_parts(
+        head,
+        RecordedBody::new(body, unread, recording),
+    ))
+}
+
+async fn respond(
+    listener: &HttpListener,
+    client: &Client,
+    mut head: request::Parts,
+    body: Incoming,
+    recording: &Recording,
 ) -> Result<Response<ResponseBody>, Aborted> {
-    let (mut head, body) = request.into_parts();
+    let record = recording.record();
     let version = head.version;
     let method = head.method.clone();
     let connection = &client.properties;
     let received = match listener.receive(&mut head, connection) {
         Ok(received) => received,
-        Err(refusal) => return Ok(refuse(refusal)),
+        Err(refusal) => {
+            record.note_headers(&head);
+            record.set_reason(Reason::Refused);
+            return Ok(refuse(refusal));
+        }
     };
+    record.note_headers(&head);
     let (chain, route) = listener.destination.chain(&listener.chain, &head);
     if chain.plugins().is_empty() {
-        return Ok(pass(listener, head, &method, body, received, client).await);
+        return Ok(pass(listener, head, &method, body, received, client, recording).await);
     }
     let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
 
-    let way = chain.reads_properties().then(Arc::<UpstreamProperties>::default);
+    let way = match record.way() {
+        Some(way) => Some(Arc::clone(way)),
+        None => chain.reads_properties().then(Arc::default),
+    };
     let properties = way.as_ref().map(|way| {
         way.set_route(route);
         let properties = StreamProperties::new(Arc::clone(connection), Arc::clone(way), version);
         Box::new(properties) as Box<dyn PropertySource>
     });
+    let properties = properties.filter(|_| chain.reads_properties());
     let ends = body.is_end_stream();
     let driver = Driver::open(
         &listener.worker,
@@ -117,21 +163,30 @@ pub(crate) async fn serve(
         (!ends).then_some(body),
         received.expects_continue,
         version,
+        record,
     );
     driver.receive_request(head, ends);
     let exchange = driver.exchange();
     poll_fn(|context| exchange.poll_heads(context)).await?;
     let mut switched = None;
     if let Some(request) = filtered_request(exchange, received.upgrades) {
-        switched = forward(listener, exchange, request, connection, way.as_deref()).await?;
+        let on_way = OnWay {
+            connection,
+            way: way.as_deref(),
+            record,
+        };
+        switched = forward(listener, exchange, request, on_way).await?;
     }
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
+    if let Some(answer) = exchange.local_answer() {
+        record.set_reason(Reason::of(answer, chain));
+    }
     if let Some((downstream, upstream)) = upgrade.zip(switched)
         && message::switches(&head)
     {
         let mut head = *head;
         message::send_response(&mut head, &method, true);
-        client.upgrade(Tunnel::new(downstream, upstream, Some(driver)));
+        client.upgrade(Tunnel::new(downstream, upstream, Some(driver), recording.clone()));
         return Ok(Response::from_parts(head, ResponseBody::Empty));
     }
     // Most bodies are short and here by now; the codec sends head and body at once then.
@@ -164,10 +219,9 @@ async fn forward(
     listener: &HttpListener,
     exchange: &Exchange,
     request: Request<upstream::RequestBody>,
-    connection: &ConnectionProperties,
-    way: Option<&UpstreamProperties>,
+    on_way: OnWay<'_>,
 ) -> Result<Option<OnUpgrade>, Aborted> {
-    let mut sending = pin!(listener.destination.send(request, connection, way));
+    let mut sending = pin!(listener.destination.send(request, on_way));
     let mut switched = None;
     let sent = poll_fn(|context| {
         if let Some(answered) = exchange.answered() {
@@ -196,6 +250,9 @@ async fn forward(
         Some(Err(_)) if exchange.broke_off() => return Err(Aborted::Downstream),
         Some(Err(error)) => {
             tracing::warn!("{error}");
+            on_way
+                .record
+                .set_reason(Reason::Upstream(UpstreamFailure::of(&error)));
             exchange.upstream_failed(error.status(), error.text());
         }
     }
@@ -233,23 +290,30 @@ async fn pass(
     body: Incoming,
     received: Received,
     client: &Client,
+    recording: &Recording,
 ) -> Response<ResponseBody> {
+    let record = recording.record();
     let ends = body.is_end_stream();
     let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
     message::send_request(&mut head, received.upgrades);
     let body = if ends {
         upstream::RequestBody::Empty
     } else {
-        upstream::RequestBody::Passed(body)
+        upstream::RequestBody::Passed(body, Rc::clone(record))
     };
     let request = Request::from_parts(head, body);
-    match listener.destination.send(request, &client.properties, None).await {
+    let on_way = OnWay {
+        connection: &client.properties,
+        way: record.way().map(|way| &**way),
+        record,
+    };
+    match listener.destination.send(request, on_way).await {
         Ok(Reply::Upstream(response)) => {
             let (mut head, body) = response.into_parts();
             if message::switches(&head)
                 && let Some((downstream, upstream)) = upgrade.zip(head.extensions.remove())
             {
-                client.upgrade(Tunnel::new(downstream, upstream, None));
+                client.upgrade(Tunnel::new(downstream, upstream, None, recording.clone()));
             }
             message::receive_response(&mut head);
             let ends = body.is_end_stream();
@@ -264,7 +328,7 @@ async fn pass(
             )
         }
         Ok(Reply::Local(response, unread)) => {
-            if let upstream::RequestBody::Passed(unread) = unread
+            if let upstream::RequestBody::Passed(unread, _) = unread
                 && !received.expects_continue
             {
                 linger::spawn(unread);
@@ -272,6 +336,10 @@ async fn pass(
             response.map(ResponseBody::Full)
         }
         Err(error) => {
+            record.set_reason(match error.is_of_client() {
+                true => Reason::ClientClosed,
+                false => Reason::Upstream(UpstreamFailure::of(&error)),
+            });
             if error.is_of_client() {
                 tracing::debug!("{error}");
             } else {

@@ -2,6 +2,7 @@
 //! plugin sees them.
 
 use super::exchange::Driver;
+use super::record::Recording;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
@@ -13,16 +14,23 @@ pub(super) struct Tunnel {
     upstream: OnUpgrade,
     /// The stream that it began with, which is over when it is. There is none without plugins.
     driver: Option<Driver>,
+    recording: Recording,
 }
 
 // === impl Tunnel ===
 
 impl Tunnel {
-    pub(super) fn new(downstream: OnUpgrade, upstream: OnUpgrade, driver: Option<Driver>) -> Self {
+    pub(super) fn new(
+        downstream: OnUpgrade,
+        upstream: OnUpgrade,
+        driver: Option<Driver>,
+        recording: Recording,
+    ) -> Self {
         Self {
             downstream,
             upstream,
             driver,
+            recording,
         }
     }
 
@@ -35,8 +43,13 @@ impl Tunnel {
         };
         match both.await {
             Ok((mut downstream, mut upstream)) => {
-                if let Err(error) = copy_bidirectional(&mut downstream, &mut upstream).await {
-                    tracing::debug!(%error, "an upgraded connection broke off");
+                match copy_bidirectional(&mut downstream, &mut upstream).await {
+                    Ok((received, sent)) => {
+                        let record = self.recording.record();
+                        record.add_received(usize::try_from(received).unwrap_or(usize::MAX));
+                        record.add_sent(usize::try_from(sent).unwrap_or(usize::MAX));
+                    }
+                    Err(error) => tracing::debug!(%error, "an upgraded connection broke off"),
                 }
             }
             Err(error) => tracing::debug!(%error, "a connection was not upgraded"),

@@ -32,7 +32,18 @@ pub struct RouteTable {
     suffixes: Vec<(String, usize)>,
     any: Option<usize>,
     virtual_hosts: Vec<VirtualHost>,
+    /// The number of the first route of each.
+    first_numbers: Vec<usize>,
     has_chains: bool,
+}
+
+/// A route in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RoutePlace {
+    host: usize,
+    route: usize,
+    /// Counted through all virtual hosts.
+    pub(crate) number: usize,
 }
 
 /// The routes for some hosts.
@@ -76,8 +87,12 @@ impl RouteTable {
                 .flat_map(|host| &host.routes)
                 .any(|route| route.chain.is_some()),
             virtual_hosts: Vec::new(),
+            first_numbers: Vec::new(),
         };
+        let mut routes = 0;
         for (index, host) in virtual_hosts.iter().enumerate() {
+            table.first_numbers.push(routes);
+            routes += host.routes.len();
             for pattern in &host.hosts {
                 match pattern {
                     HostPattern::Exact(name) => {
@@ -115,8 +130,24 @@ impl RouteTable {
 
     /// The route of a request. Its target is in origin form.
     pub(crate) fn find(&self, head: &request::Parts) -> Option<&Route> {
-        let host = self.virtual_host(head)?;
-        host.routes.iter().find(|route| route.matches.fits(head))
+        self.at(self.place(head)?)
+    }
+
+    /// The same, as its place in the table.
+    pub(crate) fn place(&self, head: &request::Parts) -> Option<RoutePlace> {
+        let index = self.virtual_host(head)?;
+        let host = self.virtual_hosts.get(index)?;
+        let route = host.routes.iter().position(|route| route.matches.fits(head))?;
+        Some(RoutePlace {
+            host: index,
+            route,
+            number: self.first_numbers.get(index)?.checked_add(route)?,
+        })
+    }
+
+    /// The route at a place.
+    pub(crate) fn at(&self, place: RoutePlace) -> Option<&Route> {
+        self.virtual_hosts.get(place.host)?.routes.get(place.route)
     }
 
     /// The upstream that all requests go to, if that is so.
@@ -140,14 +171,13 @@ impl RouteTable {
         self.has_chains
     }
 
-    fn virtual_host(&self, head: &request::Parts) -> Option<&VirtualHost> {
-        let index = if self.exact.is_empty() && self.suffixes.is_empty() {
+    fn virtual_host(&self, head: &request::Parts) -> Option<usize> {
+        if self.exact.is_empty() && self.suffixes.is_empty() {
             self.any
         } else {
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
             self.host_index(host.unwrap_or_default()).or(self.any)
-        };
-        self.virtual_hosts.get(index?)
+        }
     }
 
     fn host_index(&self, host: &str) -> Option<usize> {

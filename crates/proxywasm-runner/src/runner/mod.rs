@@ -6,6 +6,7 @@ mod threads;
 mod upstreams;
 mod work;
 
+use crate::access_log::Writers;
 use crate::admin::{self, Inventory, Phase, State};
 use crate::listen::{self, Held, Inherited, ListenError, Name, SocketFile, Sockets};
 use crate::log::{LogOptions, RateLimited};
@@ -51,6 +52,8 @@ pub struct Runner {
     admin_threads: Threads,
     remotes: Vec<Arc<dyn Remote>>,
     certificates: Option<WatchTrigger>,
+    /// The access logs, which end when no worker writes any more.
+    logs: Writers,
     /// Keeps the time of running plugins; they outlive no runner.
     _engine: Engine,
 }
@@ -64,6 +67,9 @@ pub enum StartError {
     /// The operating system gives no thread, or nothing to wait for events with.
     #[error("cannot start a worker: {0}")]
     Worker(#[source] io::Error),
+    /// The access log cannot be written.
+    #[error(transparent)]
+    AccessLog(io::Error),
 }
 
 // === impl Runner ===
@@ -80,7 +86,7 @@ impl Runner {
     /// The same, with sockets that were handed over to this process where there are such.
     pub(crate) fn start_with(
         mut inherited: Inherited,
-        settings: Settings,
+        mut settings: Settings,
         log: &LogOptions,
     ) -> Result<Self, StartError> {
         let workers = settings.workers.get();
@@ -88,6 +94,10 @@ impl Runner {
         let names = Name::of_listeners(&settings.listeners);
         for (listener, name) in settings.listeners.iter().zip(&names) {
             bound.push(Sockets::open(listener, name, workers, &mut inherited)?);
+        }
+        for (listener, sockets) in settings.listeners.iter_mut().zip(&bound) {
+            // With the port that was chosen.
+            listener.name.get_or_insert_with(|| sockets.address.to_string());
         }
         let admin = settings
             .admin
@@ -100,6 +110,7 @@ impl Runner {
             Arc::clone(&settings.services.metrics),
             settings.remotes.clone(),
         ));
+        state.figures.note_start();
         let connections: Vec<_> = bound.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();
         let mut runner = Self {
             addresses: bound.iter().map(|sockets| sockets.address.clone()).collect(),
@@ -119,6 +130,7 @@ impl Runner {
             admin_threads: Threads::default(),
             remotes: settings.remotes.clone(),
             certificates: None,
+            logs: Writers::default(),
             _engine: settings.engine.clone(),
         };
 
@@ -154,12 +166,18 @@ impl Runner {
                 connections: given,
                 load: Arc::clone(&load),
             });
+            let logs = settings.listeners.iter().map(|listener| {
+                let log = listener.access_log.as_ref();
+                log.map(|log| runner.logs.open(log, &state.figures)).transpose()
+            });
+            let access_logs = logs.collect::<Result<_, _>>().map_err(StartError::AccessLog)?;
             let start = WorkerStart {
                 listeners: settings.listeners.clone(),
                 connections: connections.clone(),
                 sockets,
                 handovers,
                 load,
+                access_logs,
                 overrides: state.overrides(),
                 shutdown: shutdown.clone(),
                 ending: of_workers.clone(),
@@ -167,18 +185,19 @@ impl Runner {
             let background = background_of(number, &settings.background);
             let services = Services {
                 log: Arc::new(RateLimited::new(
-                    Arc::clone(&settings.services.log),
+                    state.recent.worker(Arc::clone(&settings.services.log)),
                     log.plugin_messages,
                 )),
                 upstreams: settings::names(&settings.upstreams),
                 ..settings.services.clone()
             };
             let upstreams = upstreams.clone();
+            let figures = Arc::clone(&state.figures);
             runner.threads.spawn(format!("worker-{number}"), move || {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
                     .build_local(Default::default())?;
-                let worker = Worker::new(services, &upstreams);
+                let worker = Worker::new(services, &upstreams, &figures);
                 // Before a connection is taken, here or in a worker that starts later.
                 background.iter().for_each(|plugin| worker.keep_running(plugin));
                 Ok(move || work(&runtime, &worker, start))
@@ -224,6 +243,16 @@ impl Runner {
         if let Some(certificates) = &self.certificates {
             certificates.reload();
         }
+    }
+
+    /// Shows this configuration at the admin address, as it is: it must have no secrets.
+    pub fn show_configuration(&self, configuration: serde_json::Value) {
+        self.state.set_configuration(configuration);
+    }
+
+    /// Has the files of access logs opened again, for whoever has moved them.
+    pub fn reopen_logs(&self) {
+        self.logs.reopen();
     }
 
     /// Completes when an operator asks at the admin address to have the process drained.
@@ -280,6 +309,8 @@ impl Runner {
         self.admin_trigger = None;
         self.admin_threads.join();
         self.files.clear();
+        // Writes what is left.
+        self.logs = Writers::default();
         // The workers had the last of what used them.
         self.remotes.drain(..).for_each(|remote| remote.flush());
     }

@@ -3,9 +3,11 @@
 use super::PLUGIN_GRACE;
 use super::acceptor::Handover;
 use super::ending::WorkerEnding;
+use crate::access_log::AccessLog;
 use crate::admin::Overrides;
-use crate::driver::{Destination, HttpListener, Routed};
+use crate::driver::{Destination, HttpListener, Observer, Routed};
 use crate::forwarding::RequestIds;
+use crate::routing::ECHO;
 use crate::server::{Application, Connections, Drain, Service};
 use crate::settings::{BackgroundSettings, ListenerSettings};
 use crate::shutdown::{Phase, Shutdown};
@@ -30,6 +32,8 @@ pub(super) struct WorkerStart {
     pub(super) sockets: Vec<(usize, BoundListener)>,
     pub(super) handovers: mpsc::UnboundedReceiver<Handover>,
     pub(super) load: Arc<AtomicUsize>,
+    /// The access log of each, if it has one.
+    pub(super) access_logs: Vec<Option<AccessLog>>,
     pub(super) overrides: watch::Receiver<Overrides>,
     pub(super) shutdown: Shutdown,
     pub(super) ending: WorkerEnding,
@@ -46,6 +50,7 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
     let WorkerStart {
         listeners,
         connections,
+        access_logs,
         sockets,
         mut handovers,
         load,
@@ -58,7 +63,8 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
         let services: Vec<Rc<Service>> = listeners
             .into_iter()
             .zip(connections)
-            .map(|(listener, connections)| Rc::new(service(worker, listener, connections)))
+            .zip(access_logs)
+            .map(|((listener, connections), log)| Rc::new(service(worker, listener, connections, log)))
             .collect();
         let drain = Drain::new(shutdown.clone(), ending.idle);
         tokio::task::spawn_local(Rc::clone(&drain).watch());
@@ -110,31 +116,55 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
 }
 
 /// What a worker does with the connections of a listener.
-fn service(worker: &Rc<Worker>, listener: ListenerSettings, connections: Arc<AtomicUsize>) -> Service {
+fn service(
+    worker: &Rc<Worker>,
+    listener: ListenerSettings,
+    connections: Arc<AtomicUsize>,
+    log: Option<AccessLog>,
+) -> Service {
+    let figures = worker.figures().listener(&listener.name());
+    let observer = Rc::new(Observer {
+        listener: listener.name(),
+        figures: Arc::clone(&figures),
+        log,
+    });
     Service {
+        figures,
         proxy_protocol: listener.proxy_protocol,
         tls: listener.tls.clone(),
         http: listener.limits.clone(),
         max_connections: listener.max_connections.get(),
         connections,
-        application: application(worker, listener),
+        application: application(worker, listener, observer),
     }
 }
 
 /// What it does with what comes on them.
-fn application(worker: &Rc<Worker>, listener: ListenerSettings) -> Application {
+fn application(worker: &Rc<Worker>, listener: ListenerSettings, observer: Rc<Observer>) -> Application {
+    let name = listener.name();
+    let upstream = listener.upstream.to_string();
+    let figures = worker.figures();
     let destination = match (listener.routes, listener.upstream) {
         (Some(table), _) => {
-            let routed = Routed::new(table, listener.http.paths, worker.clusters());
+            let routed = Routed::new(&name, table, listener.http.paths, worker.clusters(), figures);
             Destination::Routed(Box::new(routed))
         }
-        (None, UpstreamTarget::Echo) => Destination::One(Upstream::new(None)),
-        (None, UpstreamTarget::Http(target)) => Destination::One(Upstream::new(Some(&target))),
+        (None, UpstreamTarget::Echo) => {
+            Destination::One(Box::new(Upstream::new(None, None)), ECHO.to_owned())
+        }
+        (None, UpstreamTarget::Http(target)) => {
+            let counted = figures.upstream(&upstream);
+            let target = Upstream::new(Some(&target), Some(&counted));
+            Destination::One(Box::new(target), upstream)
+        }
         (None, UpstreamTarget::Tcp(target)) => {
             return Application::Tcp(Rc::new(TcpRoute {
                 worker: Rc::clone(worker),
                 chain: listener.chain,
                 target,
+                observer,
+                figures: figures.upstream(&upstream),
+                upstream,
             }));
         }
     };
@@ -144,5 +174,6 @@ fn application(worker: &Rc<Worker>, listener: ListenerSettings) -> Application {
         destination,
         http: listener.http,
         request_ids: RequestIds::default(),
+        observer,
     }))
 }

@@ -11,6 +11,7 @@ pub(crate) use drain::{Cut, Drain};
 pub use options::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
 
 use crate::driver::HttpListener;
+use crate::figures::ListenerFigures;
 use crate::properties::ConnectionProperties;
 use crate::shutdown::Phase;
 use crate::tcp::{self, TcpRoute};
@@ -49,6 +50,7 @@ pub(crate) struct Service {
     /// How many connections the listener may have, in all workers, and how many it has.
     pub(crate) max_connections: usize,
     pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) figures: Arc<ListenerFigures>,
 }
 
 /// What the bytes of a connection are.
@@ -106,11 +108,14 @@ impl Connections {
     pub(crate) fn serve(self: &Rc<Self>, socket: Socket, peer: Address, service: &Rc<Service>) {
         self.open.set(self.open.get() + 1);
         let others = service.connections.fetch_add(1, Ordering::Relaxed);
+        service.figures.connections.add(1);
+        service.figures.open.add(1);
         let counted = Counted {
             all: Rc::clone(self),
             service: Rc::clone(service),
         };
         if others >= service.max_connections {
+            service.figures.refused.add(1);
             tracing::debug!(%peer, limit = service.max_connections, "a connection is closed, for there are too many");
             return;
         }
@@ -133,6 +138,7 @@ impl Connections {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.service.connections.fetch_sub(1, Ordering::Relaxed);
+        self.service.figures.open.subtract(1);
         self.all.load.fetch_sub(1, Ordering::Relaxed);
         self.all.open.set(self.all.open.get() - 1);
         self.all.changed.notify_one();
@@ -185,14 +191,16 @@ async fn prepare(
     socket.set_nodelay()?;
     let mut addresses = (peer.clone(), socket.local_address()?);
     if service.proxy_protocol {
-        let told = begin(proxy_protocol::receive(&mut socket)).await?;
+        let told = begin(proxy_protocol::receive(&mut socket)).await;
+        let told = told.inspect_err(|_| service.figures.failed.add(1))?;
         addresses = told.unwrap_or(addresses);
     }
     let mut properties = ConnectionProperties::new(addresses.0, addresses.1);
     let stream = match &service.tls {
         None => Stream::Plain(socket),
         Some(tls) => {
-            let (stream, session) = shake_hands(tls, socket).await?;
+            let shaken = shake_hands(tls, socket).await;
+            let (stream, session) = shaken.inspect_err(|_| service.figures.failed.add(1))?;
             properties.set_tls(session);
             stream
         }

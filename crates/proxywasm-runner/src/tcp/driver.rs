@@ -4,9 +4,11 @@ use super::TcpRoute;
 use super::peer::Peer;
 use super::relay::Relay;
 use super::splice::Pipe;
+use crate::driver::{Reason, Recording};
+use crate::figures::UpstreamFailure;
 use crate::properties::UpstreamProperties;
 use crate::transport::{Address, Stream};
-use crate::upstream::{ConnectError, connect};
+use crate::upstream::{ConnectError, Open, connect};
 use bytes::Bytes;
 use proxywasm_host::{CloseSource, Direction, ResetReason};
 use std::future::Future;
@@ -33,6 +35,9 @@ pub(super) struct Driver {
     moved: Instant,
     idle: Pin<Box<Sleep>>,
     ended: bool,
+    /// The connection to the upstream counts for as long.
+    open: Option<Open>,
+    recording: Recording,
 }
 
 /// How a stream ended.
@@ -72,6 +77,7 @@ impl Driver {
         downstream: Stream,
         properties: Arc<UpstreamProperties>,
         preamble: Rc<[u8]>,
+        recording: Recording,
     ) -> Self {
         let moved = Instant::now();
         let idle = Box::pin(sleep_until(moved + route.target.idle_timeout));
@@ -88,6 +94,8 @@ impl Driver {
             moved,
             idle,
             ended: false,
+            open: None,
+            recording,
         }
     }
 
@@ -130,6 +138,11 @@ impl Driver {
                 }
             }
         }
+        match ending {
+            Ending::Complete => {}
+            Ending::Idle => self.recording.record().set_reason(Reason::Idle),
+            Ending::Reset(_) => self.recording.record().set_reason(Reason::Reset),
+        }
         if ending != Ending::Complete {
             tracing::debug!(?ending, "a TCP stream ended before its connections did");
         }
@@ -149,10 +162,17 @@ impl Driver {
             Poll::Pending => return false,
             Poll::Ready(Ok((socket, address))) => {
                 self.properties.set(address);
+                self.open = Some(Open::new(&self.route.figures));
                 self.upstream = Connection::Open(Peer::new(socket));
             }
             Poll::Ready(Err(error)) => {
                 tracing::warn!("{error}");
+                let failure = match error {
+                    ConnectError::Timeout { .. } => UpstreamFailure::ConnectTimeout,
+                    _ => UpstreamFailure::Connect,
+                };
+                self.route.figures.failed(failure);
+                self.recording.record().set_reason(Reason::Upstream(failure));
                 let source = match error {
                     ConnectError::Timeout { .. } => CloseSource::Local,
                     _ => CloseSource::Remote,
@@ -183,6 +203,7 @@ impl Driver {
             return false;
         }
         let pipe = of(&mut self.pipes, direction);
+        let before = lane.len() + pipe.as_ref().map_or(0, Pipe::len);
         let written = match pipe.as_mut().filter(|pipe| pipe.len() > 0) {
             Some(pipe) => peer.poll_drain(pipe, context),
             None if !lane.is_empty() => peer.poll_write(&mut lane, context),
@@ -197,6 +218,10 @@ impl Driver {
                 tracing::debug!(%error, "a connection broke while it was written to");
                 peer.note_broken();
             }
+        }
+        if direction == Direction::Response {
+            let after = lane.len() + pipe.as_ref().map_or(0, Pipe::len);
+            self.recording.record().add_sent(before.saturating_sub(after));
         }
         true
     }
@@ -226,7 +251,13 @@ impl Driver {
         let read = if splices && !peer.is_tls() && sink.takes_splices() {
             match fill(peer, pipe, context) {
                 Filled::Pending => return false,
-                Filled::Some => return true,
+                Filled::Some => {
+                    if direction == Direction::Request {
+                        let filled = pipe.as_ref().map_or(0, Pipe::len);
+                        self.recording.record().add_received(filled);
+                    }
+                    return true;
+                }
                 Filled::End => Ok(None),
                 Filled::Broken(error) => Err(error),
                 Filled::NoPipe(error) => {
@@ -243,6 +274,9 @@ impl Driver {
                 Some(Poll::Ready(read)) => read,
             }
         };
+        if let (Ok(Some(data)), Direction::Request) = (&read, direction) {
+            self.recording.record().add_received(data.len());
+        }
         match read {
             Ok(Some(_)) if ended => {}
             Ok(Some(data)) if bypassed => self.relay.lane(direction).borrow_mut().put(data, false),

@@ -13,7 +13,9 @@ mod peer;
 mod relay;
 mod splice;
 
-use crate::properties::{BytestreamProperties, ConnectionProperties, UpstreamProperties};
+use crate::driver::{Observer, Recording};
+use crate::figures::UpstreamFigures;
+use crate::properties::{BytestreamProperties, ConnectionProperties};
 use crate::transport::Stream;
 use crate::upstream::TcpTarget;
 use crate::worker::Worker;
@@ -29,6 +31,10 @@ pub(crate) struct TcpRoute {
     pub(crate) worker: Rc<Worker>,
     pub(crate) chain: FilterChain,
     pub(crate) target: TcpTarget,
+    pub(crate) observer: Rc<Observer>,
+    /// What is counted of the upstream, and what it is called.
+    pub(crate) figures: Arc<UpstreamFigures>,
+    pub(crate) upstream: String,
 }
 
 /// Serves a connection to its end.
@@ -42,16 +48,21 @@ pub(crate) async fn serve(route: Rc<TcpRoute>, downstream: Stream, properties: C
         Some(Ok(header)) => header.into(),
         Some(Err(error)) => return tracing::warn!(%error, "the upstream cannot be told of a client"),
     };
-    let upstream = Arc::new(UpstreamProperties::default());
+    let properties = Arc::new(properties);
+    let recording = Recording::of_stream(&route.observer, &properties);
+    let upstream = recording.record().way().map_or_else(Arc::default, Arc::clone);
+    if recording.record().way().is_some() {
+        upstream.set_unnamed(&route.upstream);
+    }
     let source = route.chain.reads_properties().then(|| {
         let properties = BytestreamProperties {
-            connection: Arc::new(properties),
+            connection: properties,
             upstream: Arc::clone(&upstream),
         };
         Box::new(properties) as Box<dyn PropertySource>
     });
     let relay = Relay::open(&route.worker, &route.chain, source);
-    let mut driver = Driver::new(route, relay, downstream, upstream, preamble);
+    let mut driver = Driver::new(route, relay, downstream, upstream, preamble, recording);
     let ending = poll_fn(|context| driver.poll(context)).await;
     driver.end(ending);
 }

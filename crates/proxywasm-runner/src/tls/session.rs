@@ -31,16 +31,29 @@ impl TlsSession {
         }
     }
 
+    /// The version.
+    pub(crate) fn version(&self) -> Option<&'static str> {
+        self.version
+    }
+
+    /// The name that the client asked for.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// Whom the certificate of the client is for, if it has shown one.
+    pub(crate) fn subject(&self) -> Option<String> {
+        let (_, certificate) = X509Certificate::from_der(self.peer.as_ref()?).ok()?;
+        Some(certificate.subject().to_string())
+    }
+
     /// A property by the name that it has in `connection` or `upstream`.
     pub(crate) fn property(&self, name: &[u8]) -> Option<PropertyValue> {
         match name {
             b"mtls" => Some(PropertyValue::Bool(self.peer.is_some())),
             b"tls_version" => self.version.map(Into::into),
             b"requested_server_name" => self.server_name.as_deref().map(Into::into),
-            b"subject_peer_certificate" => {
-                let (_, certificate) = X509Certificate::from_der(self.peer.as_ref()?).ok()?;
-                Some(certificate.subject().to_string().as_str().into())
-            }
+            b"subject_peer_certificate" => Some(self.subject()?.as_str().into()),
             b"dns_san_peer_certificate" => self.alternative_name(|name| match name {
                 GeneralName::DNSName(name) => Some((*name).to_owned()),
                 _ => None,

@@ -1,16 +1,18 @@
 //! Bodies on their way to and from an upstream.
 
+use super::count::Active;
 use super::echo::EchoBody;
 use super::pool::Lease;
 use crate::cluster::{Counted, Replay};
-use crate::driver::FilteredRequestBody;
+use crate::driver::{FilteredRequestBody, Record};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::error::Error;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 /// The body of a request to an upstream.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub(crate) enum RequestBody {
     /// All of it, which is less than one could stream.
     Full(Bytes),
     /// That of the downstream, which no plugin looks at.
-    Passed(Incoming),
+    Passed(Incoming, Rc<Record>),
     /// What plugins let through.
     Filtered(FilteredRequestBody),
     /// One of these that is kept to be sent again.
@@ -36,6 +38,7 @@ pub(crate) enum ResponseBody {
     Pooled(
         Incoming,
         #[expect(dead_code, reason = "gives the connection back when dropped")] Lease,
+        #[expect(dead_code, reason = "counts until it is dropped")] Option<Active>,
     ),
     /// From one of several servers, which is counted until then.
     Counted(
@@ -67,7 +70,7 @@ impl RequestBody {
             Self::Empty => Some(Self::Empty),
             Self::Full(data) => Some(Self::Full(data.clone())),
             Self::Replayed(replay) => Some(Self::Replayed(replay.again())),
-            Self::Passed(_) | Self::Filtered(_) => None,
+            Self::Passed(..) | Self::Filtered(_) => None,
         }
     }
 
@@ -84,7 +87,7 @@ impl RequestBody {
         match self {
             Self::Filtered(filtered) => filtered.allow_all_trailers(),
             Self::Replayed(replay) => replay.allow_all_trailers(),
-            Self::Empty | Self::Full(_) | Self::Passed(_) => {}
+            Self::Empty | Self::Full(_) | Self::Passed(..) => {}
         }
     }
 }
@@ -102,7 +105,15 @@ impl Body for RequestBody {
                 *body = Self::Empty;
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            Self::Passed(incoming) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
+            Self::Passed(incoming, record) => {
+                let frame = ready!(Pin::new(incoming).poll_frame(context));
+                if let Some(Ok(frame)) = &frame
+                    && let Some(data) = frame.data_ref()
+                {
+                    record.add_received(data.len());
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
             Self::Filtered(filtered) => filtered.poll_frame(context),
             Self::Replayed(replay) => replay.poll_frame(context),
         }
@@ -112,7 +123,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Full(data) => data.is_empty(),
-            Self::Passed(incoming) => incoming.is_end_stream(),
+            Self::Passed(incoming, _) => incoming.is_end_stream(),
             Self::Filtered(filtered) => filtered.is_end_stream(),
             Self::Replayed(replay) => replay.is_end_stream(),
         }
@@ -122,7 +133,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(data) => SizeHint::with_exact(data.len() as u64),
-            Self::Passed(incoming) => incoming.size_hint(),
+            Self::Passed(incoming, _) => incoming.size_hint(),
             Self::Filtered(_) => SizeHint::default(),
             Self::Replayed(replay) => replay.size_hint(),
         }
@@ -141,7 +152,7 @@ impl Body for ResponseBody {
             Self::Full(data) if data.is_empty() => Poll::Ready(None),
             Self::Full(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
             Self::Echo(body) => Pin::new(body).poll_frame(context),
-            Self::Pooled(incoming, _) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
+            Self::Pooled(incoming, ..) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
             Self::Counted(body, _) => Pin::new(&mut **body).poll_frame(context),
         }
     }
@@ -150,7 +161,7 @@ impl Body for ResponseBody {
         match self {
             Self::Full(data) => data.is_empty(),
             Self::Echo(body) => body.is_end_stream(),
-            Self::Pooled(incoming, _) => incoming.is_end_stream(),
+            Self::Pooled(incoming, ..) => incoming.is_end_stream(),
             Self::Counted(body, _) => body.is_end_stream(),
         }
     }
@@ -159,7 +170,7 @@ impl Body for ResponseBody {
         match self {
             Self::Full(data) => SizeHint::with_exact(data.len() as u64),
             Self::Echo(body) => body.size_hint(),
-            Self::Pooled(incoming, _) => incoming.size_hint(),
+            Self::Pooled(incoming, ..) => incoming.size_hint(),
             Self::Counted(body, _) => body.size_hint(),
         }
     }

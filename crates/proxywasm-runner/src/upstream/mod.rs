@@ -2,6 +2,7 @@
 
 mod body;
 mod connect;
+mod count;
 mod echo;
 mod pool;
 mod proxy_header;
@@ -10,16 +11,19 @@ mod target;
 pub(crate) use body::{BoxError, RequestBody, ResponseBody, copy};
 pub use connect::ConnectError;
 pub(crate) use connect::connect;
+pub(crate) use count::Open;
 pub(crate) use proxy_header::proxy_header;
 pub use target::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Endpoint, HttpProtocol, HttpTarget, ProxyVersion,
     TargetError, TcpTarget, UpstreamAddress, UpstreamTarget, UpstreamUrl,
 };
 
+use crate::figures::{StatusClass, UpstreamFailure, UpstreamFigures};
 use crate::properties::UpstreamProperties;
 use http::{Request, Response, StatusCode};
 use pool::Pool;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// No response can be had from the upstream.
@@ -57,7 +61,13 @@ pub(crate) struct Failed {
 }
 
 /// The upstream of a listener, as one worker has it.
-pub(crate) enum Upstream {
+pub(crate) struct Upstream {
+    kind: Kind,
+    /// What is counted, if anything is.
+    figures: Option<Arc<UpstreamFigures>>,
+}
+
+enum Kind {
     Echo,
     Http(Pool),
 }
@@ -97,10 +107,13 @@ impl UpstreamError {
 
 impl Upstream {
     /// The server, or the built-in echo.
-    pub(crate) fn new(target: Option<&HttpTarget>) -> Self {
-        match target {
-            None => Self::Echo,
-            Some(target) => Self::Http(Pool::new(target.clone())),
+    pub(crate) fn new(target: Option<&HttpTarget>, figures: Option<&Arc<UpstreamFigures>>) -> Self {
+        Self {
+            kind: match target {
+                None => Kind::Echo,
+                Some(target) => Kind::Http(Pool::new(target.clone(), figures.cloned())),
+            },
+            figures: figures.cloned(),
         }
     }
 
@@ -110,9 +123,23 @@ impl Upstream {
         request: Request<RequestBody>,
         properties: Option<&UpstreamProperties>,
     ) -> Result<Response<ResponseBody>, Failed> {
-        match self {
-            Self::Echo => Ok(echo::respond(request).map(ResponseBody::Echo)),
-            Self::Http(pool) => pool.send(request, properties).await,
+        let pool = match &self.kind {
+            Kind::Echo => return Ok(echo::respond(request).map(ResponseBody::Echo)),
+            Kind::Http(pool) => pool,
+        };
+        let Some(figures) = &self.figures else {
+            return pool.send(request, properties).await;
+        };
+        let begun = Instant::now();
+        let sent = pool.send(request, properties).await;
+        match &sent {
+            Ok(response) => {
+                figures.statuses.add(StatusClass::of(Some(response.status())));
+                figures.durations.record(begun.elapsed());
+            }
+            Err(failed) if failed.error.is_of_client() => {}
+            Err(failed) => figures.failed(UpstreamFailure::of(&failed.error)),
         }
+        sent
     }
 }

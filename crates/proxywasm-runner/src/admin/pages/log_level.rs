@@ -42,7 +42,7 @@ pub(super) fn set(call: &Call) -> Answer {
     text(StatusCode::OK, format!("{name}\n"))
 }
 
-fn name_of(level: LogLevel) -> &'static str {
+pub(super) fn name_of(level: LogLevel) -> &'static str {
     let known = LEVELS.iter().find(|(_, of)| *of == level);
     known.map_or("", |(name, _)| name)
 }

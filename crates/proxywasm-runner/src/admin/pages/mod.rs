@@ -1,19 +1,23 @@
 //! The pages of the admin address, each with its handler in a file.
 
+mod config;
 mod drain;
 mod health;
 mod help;
 mod listeners;
 mod log_level;
 mod metrics;
+mod page;
 mod plugins;
+mod shown;
+mod status;
 mod upstreams;
 
 use super::router::Page;
 
 /// All pages, as `/help` lists them.
 pub(super) const PAGES: &[Page] = &[
-    Page::get("/", "this list", help::show),
+    Page::get("/", "all of this to look at, in a browser", page::show),
     Page::get("/help", "this list", help::show),
     Page::get(
         "/ready",
@@ -33,13 +37,32 @@ pub(super) const PAGES: &[Page] = &[
         metrics::show,
     )
     .by_any_name(),
-    Page::get("/listeners", "where it listens, as JSON", listeners::show),
+    Page::get(
+        "/status",
+        "which runner this is, and how far, as JSON",
+        status::show,
+    ),
+    Page::get(
+        "/config",
+        "the configuration in effect, without its secrets, as JSON",
+        config::show,
+    ),
+    Page::get(
+        "/listeners",
+        "where it listens, and what came there, as JSON",
+        listeners::show,
+    ),
     Page::get(
         "/upstreams",
-        "servers of upstreams and whether they are well, as JSON",
+        "servers of upstreams, whether they are well, and what was asked of them, as JSON",
         upstreams::show,
     ),
-    Page::get("/plugins", "plugins, as JSON", plugins::show),
+    Page::get("/plugins", "plugins and how they are, as JSON", plugins::show),
+    Page::get(
+        "/plugins/{}/log",
+        "the last messages of the plugin of this name, as JSON",
+        plugins::log,
+    ),
     Page::get(
         "/log_level",
         "the lowest level of plugin messages that is written, or `as configured`",

@@ -1,9 +1,15 @@
-//! `/plugins`: which plugins there are.
+//! `/plugins`: which plugins there are, and how they are; `/plugins/NAME/log`: what one said last.
 
-use crate::admin::answer::{Answer, json};
+use super::shown::Durations;
+use crate::admin::answer::{Answer, json, text};
 use crate::admin::router::Call;
+use crate::figures::PluginTotals;
+use crate::inspect;
+use crate::recent::Message;
+use http::StatusCode;
 use proxywasm_host::Plugin as Of;
 use serde::Serialize;
+use std::time::SystemTime;
 
 #[derive(Serialize)]
 struct Plugin<'a> {
@@ -11,23 +17,119 @@ struct Plugin<'a> {
     /// The SHA-256 of its code.
     sha256: String,
     abi: String,
+    /// What it was made with, as far as it can be told.
+    language: Option<String>,
+    sdk: Option<String>,
+    state: State,
+    instances: u64,
+    memory_bytes: u64,
+    callbacks: u64,
+    cpu_seconds: f64,
+    /// Of a sample of callbacks.
+    callback_cpu: Durations,
+    traps: u64,
+    starts: u64,
+    failed_starts: u64,
+    bytes_from_guest: u64,
+    bytes_to_guest: u64,
+    http_calls: u64,
+    grpc_calls: u64,
+}
+
+/// How a plugin is.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// It has instances.
+    Running,
+    /// It has none yet.
+    Idle,
+    /// It has none, because it did not start or has trapped.
+    Failed,
+}
+
+#[derive(Serialize)]
+struct Line {
+    /// In milliseconds since 1970.
+    time: u64,
+    level: String,
+    callback: String,
+    message: String,
 }
 
 pub(super) fn show(call: &Call) -> Answer {
     let inventory = call.state.inventory();
-    let plugins: Vec<_> = inventory.plugins.values().map(Plugin::of).collect();
-    json(&plugins)
+    let totals = call.state.figures.totals();
+    let nothing = PluginTotals::default();
+    let plugins = inventory.plugins.values();
+    let plugins = plugins.map(|plugin| {
+        let counted = totals.plugins.get(plugin.name());
+        Plugin::of(plugin, counted.unwrap_or(&nothing))
+    });
+    json(&plugins.collect::<Vec<_>>())
+}
+
+/// The last messages of a plugin.
+pub(super) fn log(call: &Call) -> Answer {
+    let name = call.argument.as_deref().unwrap_or_default();
+    if !call.state.inventory().plugins.contains_key(name) {
+        return text(StatusCode::NOT_FOUND, "there is no such plugin\n");
+    }
+    let messages = call.state.recent.of(name);
+    json(&messages.into_iter().map(Line::from).collect::<Vec<_>>())
 }
 
 // === impl Plugin ===
 
 impl<'a> Plugin<'a> {
-    fn of(plugin: &'a Of) -> Self {
+    fn of(plugin: &'a Of, counted: &PluginTotals) -> Self {
         let hash = plugin.code().hash();
+        let origin = inspect::known_origin(&hash).unwrap_or_default();
         Self {
             name: plugin.name(),
             sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
             abi: plugin.code().abi().to_string(),
+            language: origin.toolchain.map(|toolchain| toolchain.name),
+            sdk: origin.sdk.map(|sdk| sdk.name),
+            state: State::of(counted),
+            instances: counted.instances,
+            memory_bytes: counted.memory_bytes,
+            callbacks: counted.callbacks,
+            cpu_seconds: counted.processor.as_secs_f64(),
+            callback_cpu: (&counted.callback_times).into(),
+            traps: counted.traps,
+            starts: counted.starts,
+            failed_starts: counted.failed_starts,
+            bytes_from_guest: counted.bytes_from_guest,
+            bytes_to_guest: counted.bytes_to_guest,
+            http_calls: counted.http_calls,
+            grpc_calls: counted.grpc_calls,
+        }
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn of(counted: &PluginTotals) -> Self {
+        match counted.instances {
+            0 if counted.failed_starts > 0 || counted.traps > 0 => Self::Failed,
+            0 => Self::Idle,
+            _ => Self::Running,
+        }
+    }
+}
+
+// === impl Line ===
+
+impl From<Message> for Line {
+    fn from(message: Message) -> Self {
+        let since = message.time.duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            time: u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
+            level: super::log_level::name_of(message.level).to_owned(),
+            callback: message.callback,
+            message: message.text,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! One connection to an upstream.
 
 use super::lease::Streams;
+use crate::figures::UpstreamFigures;
 use crate::message;
 use crate::tls::{HTTP_1, HTTP_2};
 use crate::transport::{Address, LocalExecutor, Stream};
 use crate::upstream::body::RequestBody;
 use crate::upstream::connect::{ConnectError, connect};
+use crate::upstream::count::Open;
 use crate::upstream::target::{HttpProtocol, HttpTarget};
 use http::{Request, Response};
 use http_body::Body;
@@ -14,6 +16,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::fmt::Display;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A connection that serves one request at a time.
@@ -55,22 +58,27 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Connection {
     /// Connects, and agrees on the version of HTTP, where `protocol` leaves that open.
-    pub(super) async fn open(target: &HttpTarget, protocol: HttpProtocol) -> Result<Self, ConnectError> {
+    pub(super) async fn open(
+        target: &HttpTarget,
+        protocol: HttpProtocol,
+        figures: Option<&Arc<UpstreamFigures>>,
+    ) -> Result<Self, ConnectError> {
         let alpn: &[&[u8]] = match protocol {
             HttpProtocol::Auto => &[HTTP_2, HTTP_1],
             HttpProtocol::Http1 => &[HTTP_1],
             HttpProtocol::Http2 => &[HTTP_2],
         };
         let (stream, address) = connect(&target.endpoint, alpn, &[]).await?;
+        let open = figures.map(Open::new);
         let is_tls = target.endpoint.tls.is_some();
         let chosen = stream.alpn() == Some(HTTP_2);
         match protocol {
             HttpProtocol::Http2 if is_tls && !chosen => {
                 Err(ConnectError::NoHttp2(target.endpoint.address.clone()))
             }
-            HttpProtocol::Http2 => Self::http2(stream, address, is_tls).await,
-            HttpProtocol::Auto if chosen => Self::http2(stream, address, is_tls).await,
-            _ => Self::http1(stream, address).await,
+            HttpProtocol::Http2 => Self::http2(stream, address, is_tls, open).await,
+            HttpProtocol::Auto if chosen => Self::http2(stream, address, is_tls, open).await,
+            _ => Self::http1(stream, address, open).await,
         }
     }
 
@@ -82,15 +90,20 @@ impl Connection {
         }
     }
 
-    async fn http1(stream: Stream, address: Address) -> Result<Self, ConnectError> {
+    async fn http1(stream: Stream, address: Address, open: Option<Open>) -> Result<Self, ConnectError> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(ConnectError::Unusable)?;
-        drive(connection.with_upgrades());
+        drive(connection.with_upgrades(), open);
         Ok(Self::Http1(Http1 { sender, address }))
     }
 
-    async fn http2(stream: Stream, address: Address, is_tls: bool) -> Result<Self, ConnectError> {
+    async fn http2(
+        stream: Stream,
+        address: Address,
+        is_tls: bool,
+        open: Option<Open>,
+    ) -> Result<Self, ConnectError> {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -101,7 +114,7 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(ConnectError::Unusable)?;
-        drive(connection);
+        drive(connection, open);
         Ok(Self::Http2(Http2 {
             sender,
             address,
@@ -111,13 +124,14 @@ impl Connection {
     }
 }
 
-/// Lets a connection go on until it ends.
-fn drive<E: Display>(connection: impl Future<Output = Result<(), E>> + 'static) {
+/// Lets a connection go on until it ends. It counts for as long.
+fn drive<E: Display>(connection: impl Future<Output = Result<(), E>> + 'static, open: Option<Open>) {
     tokio::task::spawn_local(async move {
         // Who waits for a response is told too.
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection to the upstream ended");
         }
+        drop(open);
     });
 }
 

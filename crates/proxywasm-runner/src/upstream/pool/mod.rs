@@ -11,15 +11,19 @@ pub(crate) use lease::Lease;
 
 use super::body::{RequestBody, ResponseBody, copy};
 use super::connect::ConnectError;
+use super::count::Active;
 use super::target::{HttpProtocol, HttpTarget};
 use super::{Failed, UpstreamError};
+use crate::figures::UpstreamFigures;
 use crate::properties::UpstreamProperties;
 use connection::{Connection, Http1, Http2};
 use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -37,7 +41,11 @@ pub(crate) struct Pool {
     connecting: Semaphore,
     /// Whether a connection that is made will be one of HTTP/2, as far as is known.
     multiplexes: Cell<bool>,
+    figures: Option<Arc<UpstreamFigures>>,
 }
+
+/// A response body, and what it holds of its connection.
+type Leased = (Incoming, Lease);
 
 /// Connections of HTTP/1.1, the longest unused first.
 pub(crate) type Idle = RefCell<VecDeque<(Instant, Http1)>>;
@@ -45,7 +53,7 @@ pub(crate) type Idle = RefCell<VecDeque<(Instant, Http1)>>;
 // === impl Pool ===
 
 impl Pool {
-    pub(crate) fn new(target: HttpTarget) -> Self {
+    pub(crate) fn new(target: HttpTarget, figures: Option<Arc<UpstreamFigures>>) -> Self {
         let multiplexes = match target.protocol {
             HttpProtocol::Auto => target.endpoint.tls.is_some(),
             HttpProtocol::Http1 => false,
@@ -57,6 +65,7 @@ impl Pool {
             shared: RefCell::default(),
             connecting: Semaphore::new(1),
             multiplexes: Cell::new(multiplexes),
+            figures,
         }
     }
 
@@ -69,6 +78,7 @@ impl Pool {
         request: Request<RequestBody>,
         properties: Option<&UpstreamProperties>,
     ) -> Result<Response<ResponseBody>, Failed> {
+        let active = self.figures.as_ref().map(Active::new);
         let upgrades = request.headers().contains_key(UPGRADE);
         let response = match self.kept(upgrades) {
             None => self.send_on_new(request, upgrades, properties).await?,
@@ -86,7 +96,7 @@ impl Pool {
                 again: None,
             });
         }
-        Ok(response)
+        Ok(response.map(|(body, lease)| ResponseBody::Pooled(body, lease, active)))
     }
 
     async fn send_on_new(
@@ -94,12 +104,12 @@ impl Pool {
         request: Request<RequestBody>,
         upgrades: bool,
         properties: Option<&UpstreamProperties>,
-    ) -> Result<Response<ResponseBody>, Failed> {
+    ) -> Result<Response<Leased>, Failed> {
         // What is upgraded leaves HTTP, and so has to have its connection for itself.
         let connection = match self.target.protocol {
-            HttpProtocol::Auto if upgrades => Connection::open(&self.target, HttpProtocol::Http1).await,
+            HttpProtocol::Auto if upgrades => self.open(HttpProtocol::Http1).await,
             _ if self.multiplexes.get() => self.connect_for_all().await,
-            protocol => Connection::open(&self.target, protocol).await,
+            protocol => self.open(protocol).await,
         };
         match connection {
             Ok(connection) => self.send_on(connection, request, properties).await,
@@ -115,7 +125,7 @@ impl Pool {
         connection: Connection,
         request: Request<RequestBody>,
         properties: Option<&UpstreamProperties>,
-    ) -> Result<Response<ResponseBody>, Failed> {
+    ) -> Result<Response<Leased>, Failed> {
         let idempotent = request.method().is_idempotent();
         let copy = (idempotent || matches!(connection, Connection::Http2(_)))
             .then(|| copy(&request))
@@ -143,7 +153,7 @@ impl Pool {
             }
         };
         match sent {
-            Ok((response, lease)) => Ok(response.map(|body| ResponseBody::Pooled(body, lease))),
+            Ok((response, lease)) => Ok(response.map(|body| (body, lease))),
             Err((error, unsent)) => {
                 let repeats = was_refused(&error) || idempotent && is_closing(&error);
                 let again = unsent.or_else(|| copy.filter(|copy| repeats && copy.body().is_whole()));
@@ -153,6 +163,10 @@ impl Pool {
                 })
             }
         }
+    }
+
+    async fn open(&self, protocol: HttpProtocol) -> Result<Connection, ConnectError> {
+        Connection::open(&self.target, protocol, self.figures.as_ref()).await
     }
 
     /// A connection that is there: one of HTTP/2 that takes a request more, or the one of HTTP/1.1 that was used last, of those that
@@ -196,7 +210,7 @@ impl Pool {
         if let Some(connection) = self.shared() {
             return Ok(Connection::Http2(connection));
         }
-        let connection = Connection::open(&self.target, self.target.protocol).await?;
+        let connection = self.open(self.target.protocol).await?;
         match &connection {
             Connection::Http2(connection) => self.shared.borrow_mut().push(connection.clone()),
             // Who waits makes one of its own.

@@ -1,0 +1,120 @@
+//! The page of the admin address in a browser.
+#![cfg(test)]
+
+use proxywasm_tests::guests;
+use proxywasm_tests::harness::{Browser, Client, Origin, Proxy, capture_log, configured};
+use std::net::TcpListener;
+
+/// A plugin's name and a message that would be more than text, if anybody took them for HTML.
+const HOSTILE: &str = "<img src=x onerror=window.broken=1>";
+
+fn start() -> (Proxy, Origin) {
+    let origin = Origin::fixed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let proxy = configured(&format!(
+        r#"
+workers: 1
+admin: {{ address: '127.0.0.1:0' }}
+listeners:
+  - name: front
+    address: 127.0.0.1:0
+    plugins: [headers, '{HOSTILE}']
+    routes:
+      - {{ match: {{ path: /gone }}, upstream: gone }}
+      - {{ upstream: backend }}
+  - {{ name: database, address: '127.0.0.1:0', protocol: tcp, upstream: 'tcp://127.0.0.1:9' }}
+upstreams:
+  - {{ name: backend, endpoints: [{{ url: 'http://{origin}' }}] }}
+  - {{ name: gone, endpoints: [{{ url: 'http://{gone}' }}, {{ url: 'http://{gone}', weight: 2 }}], ejection: {{ failures: 1, time: 1h }} }}
+plugins:
+  - {{ name: headers, file: '{headers}' }}
+  - {{ name: '{HOSTILE}', file: '{log}' }}
+"#,
+        origin = origin.address(),
+        headers = guests::path(guests::HEADERS_COMPONENT).display(),
+        log = guests::path(guests::LOG_COMPONENT).display(),
+    ));
+    let mut client: Client = proxy.client();
+    for _ in 0..20 {
+        assert_eq!(client.request("GET /", &[]).status(), 200);
+    }
+    for _ in 0..3 {
+        assert!(client.request("GET /gone", &[("x-message", HOSTILE)]).status() >= 500);
+    }
+    (proxy, origin)
+}
+
+/// Writes a picture where `SCREENSHOTS` names a folder, to be looked at.
+fn shoot(browser: &Browser, name: &str) {
+    if let Some(folder) = std::env::var_os("SCREENSHOTS") {
+        let file = std::path::Path::new(&folder).join(format!("{name}.png.base64"));
+        std::fs::write(file, browser.screenshot()).unwrap();
+    }
+}
+
+#[test]
+fn it_shows_what_runs_and_goes_on() {
+    let Some(browser) = Browser::start(1280, 1000) else {
+        return;
+    };
+    // Without anybody who reads the log, plugins would not write any.
+    let _log = capture_log();
+    let (proxy, _origin) = start();
+    let url = format!("http://{}/", proxy.admin_address().unwrap());
+    browser.prefer("light");
+    browser.open(&url);
+    browser.wait_for("return document.getElementById('state').textContent === 'serving'");
+    let text = |place: &str| {
+        let text = browser.run(&format!("return document.getElementById('{place}').innerText"));
+        text.as_str().unwrap().to_owned()
+    };
+    for (place, expected) in [
+        ("listeners", "front"),
+        ("listeners", "database"),
+        ("upstreams", "backend"),
+        ("upstreams", "left out"),
+        ("plugins", "headers"),
+        ("plugins", "running"),
+        ("plugins", HOSTILE),
+        ("about", "version"),
+    ] {
+        assert!(
+            text(place).contains(expected),
+            "{expected} is not in {}",
+            text(place)
+        );
+    }
+    // What comes meanwhile is seen without a reload.
+    let mut client = proxy.client();
+    assert_eq!(client.request("GET /", &[]).status(), 200);
+    browser.wait_for("return document.getElementById('listeners').innerText.includes('24 in all')");
+    // The log of a plugin, on demand.
+    browser.run("document.querySelectorAll('#plugins button').forEach((button) => button.click())");
+    browser.wait_for("return document.querySelectorAll('#plugins .log div').length");
+    shoot(&browser, "light");
+    browser.prefer("dark");
+    shoot(&browser, "dark");
+    browser.resize(400, 900);
+    browser.wait_for("return window.innerWidth === 400");
+    let overflow = browser.run("return document.documentElement.scrollWidth - window.innerWidth");
+    assert!(overflow.as_i64().unwrap() <= 0, "{overflow} pixels stick out");
+    shoot(&browser, "narrow");
+    browser.run("window.scrollTo(0, 1100)");
+    shoot(&browser, "narrow-plugins");
+    // Nothing that a plugin or the configuration says was taken for HTML, and nothing was loaded that the policy forbids.
+    assert!(browser.run("return window.broken === undefined && document.images.length === 0") == true);
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn it_tells_that_nobody_answers() {
+    let Some(browser) = Browser::start(1280, 900) else {
+        return;
+    };
+    let (proxy, _origin) = start();
+    browser.open(&format!("http://{}/", proxy.admin_address().unwrap()));
+    browser.wait_for("return document.getElementById('state').textContent === 'serving'");
+    proxy.shut_down();
+    browser.wait_for("return document.getElementById('state').textContent === 'no answer'");
+    browser.wait_for("return document.getElementById('trouble').textContent.includes('does not answer')");
+}
