@@ -105,7 +105,8 @@ plugins:
     environment: { PASSWORD: hunter2 }
   - { name: b, configuration: 'hunter2', vm_configuration_base64: aHVudGVyMg== }
   - { name: c, configuration: '${SECRET}' }
-  - { name: d, configuration: ${SECRET:-hunter3} }
+  - name: d
+    configuration: ${SECRET:-hunter2}
 ";
         let value = shown(text);
         let written = value.to_string();

@@ -24,7 +24,7 @@ pub(super) fn show(_: &Call) -> Answer {
 /// What a browser may run and load: the style and the script that are in the page, by their hashes, and the other pages of this address.
 fn policy() -> String {
     format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         hash("style"),
         hash("script")
     )
