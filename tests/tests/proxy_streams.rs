@@ -9,6 +9,7 @@
 )]
 #![cfg(test)]
 
+use proxywasm_host::PluginConfig;
 use proxywasm_tests::guests::{BOMB_LEGACY, HEADERS_LEGACY, LOOP_LEGACY, TRAP_LEGACY};
 use proxywasm_tests::harness::{Message, Origin, capture_log, chunked, proxy};
 use std::io::Write;
@@ -105,7 +106,13 @@ fn a_plugin_that_fails_costs_its_stream_and_no_more() {
     // It answers when it has all of the request, so that the response head is not out before.
     let origin = Origin::fixed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
     for (plugin, header, limit) in table {
-        let proxy = proxy().guest(plugin, "").upstream(origin.address()).start();
+        let mut config = PluginConfig::new(plugin);
+        // It fails again and again, on purpose.
+        config.crash_loop.failures = u32::MAX;
+        let proxy = proxy()
+            .guest_with(plugin, config)
+            .upstream(origin.address())
+            .start();
         for callback in ["request_headers", "response_headers"] {
             let mut client = proxy.client();
             assert_eq!(client.request("GET /before", &[]).status(), 200);

@@ -90,6 +90,8 @@ impl Setup {
             configuration: self.config.clone().into_bytes().into(),
             ..PluginConfig::new("probe")
         };
+        // Cases share a proxy, and many of them fail on purpose.
+        config.crash_loop.failures = u32::MAX;
         if self.has("hold_headers") {
             config.headers_pause = HeadersPause::HoldHeaders;
         }

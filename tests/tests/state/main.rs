@@ -36,9 +36,9 @@ fn on_redis(server: &TestServer) -> String {
 fn plugin(name: &str, guest: &str, configuration: &str) -> String {
     let file = guests::path(guest);
     let file = file.display();
-    // Many turns in one callback take their time in a build for tests.
+    // Many turns in one callback take their time in a build for tests; and some trap at each refusal while a server is away.
     format!(
-        "  - {{ name: {name}, file: '{file}', configuration: '{configuration}', deadlines: {{ callback: 10s }} }}\n"
+        "  - {{ name: {name}, file: '{file}', configuration: '{configuration}', deadlines: {{ callback: 10s }}, crash_loop: {{ failures: 4000000000 }} }}\n"
     )
 }
 

@@ -184,8 +184,14 @@ impl FromStr for CodeUrl {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
+        // Messages end up in logs, so neither the query nor who logs in may be in them.
         let error = |reason| SourceError::Url {
-            url: text.split(['?', '@']).next().unwrap_or_default().to_owned(),
+            url: text
+                .split('?')
+                .next()
+                .and_then(|text| text.rsplit('@').next())
+                .unwrap_or_default()
+                .to_owned(),
             reason,
         };
         let uri: Uri = text.parse().map_err(|_| error("it cannot be read"))?;
