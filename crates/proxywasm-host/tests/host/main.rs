@@ -10,6 +10,7 @@ mod callouts;
 mod chains;
 mod common;
 mod failures;
+mod figures;
 mod functions;
 mod grpc;
 mod hostcalls;

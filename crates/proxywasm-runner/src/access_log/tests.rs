@@ -160,3 +160,23 @@ fn every_field_has_a_value_of_its_own_name() {
         assert!(!about.is_empty());
     }
 }
+
+#[test]
+fn a_queue_that_is_full_drops_and_counts() {
+    let (lines, taken) = std::sync::mpsc::sync_channel(2);
+    let dropped = Arc::new(Counter::default());
+    let queue = Queue {
+        lines,
+        dropped: Arc::clone(&dropped),
+        writer: std::thread::current(),
+    };
+    for number in 0..5 {
+        queue.put(number.to_string());
+    }
+    assert_eq!(dropped.get(), 3);
+    assert_eq!(taken.try_iter().collect::<Vec<_>>(), ["0", "1"]);
+    // Who wrote them is gone.
+    drop(taken);
+    queue.put(String::new());
+    assert_eq!(dropped.get(), 4);
+}

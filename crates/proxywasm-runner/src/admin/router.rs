@@ -35,8 +35,6 @@ pub(super) struct Call {
     pub(super) state: Arc<State>,
     /// What stands where the path of the page has `{}`.
     pub(super) argument: Option<String>,
-    #[expect(dead_code, reason = "for what is to come: a profile of so many seconds")]
-    pub(super) query: Option<String>,
     pub(super) body: Bytes,
 }
 
@@ -72,7 +70,6 @@ where
         let call = Call {
             state: Arc::clone(state),
             argument,
-            query: head.uri.query().map(str::to_owned),
             body: body.to_bytes(),
         };
         return match page.handler {
