@@ -3,6 +3,7 @@
 
 use proxywasm_tests::guests;
 use proxywasm_tests::harness::{Client, Message, Origin, Proxy, configured, proxy};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -19,8 +20,85 @@ fn samples<'a>(page: &'a str, family: &str) -> Vec<&'a str> {
     page.lines().filter(of_family).collect()
 }
 
-/// Lets Prometheus' own tool judge a page, where it is installed.
+/// Reads a page by the rules of the text format: families are whole and come once, samples belong to them, buckets add up.
+fn read_strictly(page: &str) {
+    assert!(page.ends_with('\n'));
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        letters
+            .next()
+            .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+            && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    let mut families: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut samples: BTreeSet<&str> = BTreeSet::new();
+    let (mut family, mut kind, mut bucket) = ("", "", (String::new(), 0.0));
+    for line in page.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, help) = rest.split_once(' ').unwrap();
+            assert!(
+                is_name(name) && !help.is_empty() && !families.contains_key(name),
+                "{line}"
+            );
+            (family, kind) = (name, "");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, of) = rest.split_once(' ').unwrap();
+            assert!(
+                name == family && ["counter", "gauge", "histogram"].contains(&of),
+                "{line}"
+            );
+            assert!(families.insert(name, of).is_none(), "{line}");
+            kind = of;
+        } else {
+            let (sample, value) = line.rsplit_once(' ').unwrap();
+            let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
+            assert!(samples.insert(sample), "{line} is there twice");
+            let (name, labels) = sample.split_once('{').unwrap_or((sample, "}"));
+            assert!(labels.ends_with('}'), "{line}");
+            let suffix = name
+                .strip_prefix(family)
+                .unwrap_or_else(|| panic!("{line} is no sample of {family}"));
+            let suffixes: &[&str] = match kind {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                "counter" | "gauge" => &[""],
+                _ => panic!("{line} has no type"),
+            };
+            assert!(suffixes.contains(&suffix), "{line}");
+            assert!(kind == "gauge" || value >= 0.0, "{line}");
+            assert_eq!(
+                family.starts_with("proxywasm_") && kind == "counter",
+                family.starts_with("proxywasm_") && family.ends_with("_total"),
+                "{line}"
+            );
+            // Cumulative, and the last is the count.
+            let others = labels.split("le=\"").next().unwrap_or_default().to_owned();
+            match suffix {
+                "_bucket" if others == bucket.0 => {
+                    assert!(value >= bucket.1, "{line}");
+                    bucket.1 = value;
+                }
+                "_bucket" => bucket = (others, value),
+                "_count" => assert_eq!(value, bucket.1, "{line}"),
+                _ => {}
+            }
+            if suffix == "_sum" {
+                assert!(
+                    samples
+                        .iter()
+                        .any(|sample| sample.starts_with(family) && sample.contains("le=\"+Inf\"")),
+                    "{line}"
+                );
+            } else if suffix == "_count" {
+                bucket = (String::new(), 0.0);
+            }
+        }
+    }
+    assert!(!families.is_empty());
+}
+
+/// Judges a page, and lets Prometheus' own tool do so too, where it is installed.
 fn judge(page: &str) {
+    read_strictly(page);
     let tool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -72,6 +72,7 @@ fn proxy_with(guest: &str, auth: SocketAddr, milliseconds: u32) -> Proxy {
         .workers(2)
         .upstream_of_calls("auth", auth)
         .guest(guest, &format!("auth authz {milliseconds}"))
+        .admin()
         .start()
 }
 
@@ -127,6 +128,15 @@ fn what_a_service_can_do() {
                 .client()
                 .request(&format!("GET {path}"), &[("x-request-id", "id-7")]);
             let what = format!("{guest} {path} {listens}");
+            if path == "/403" {
+                let (_, metrics) = proxy.ask("GET /metrics", "");
+                for expected in [
+                    "proxywasm_upstream_requests_total{upstream=\"auth\",status=\"4xx\"} 1".to_owned(),
+                    format!("proxywasm_plugin_callouts_total{{plugin=\"{guest}\",kind=\"http\"}} 1"),
+                ] {
+                    assert!(metrics.contains(&expected), "{expected} is not in {metrics}");
+                }
+            }
             assert_eq!(response.status(), status, "{what}");
             assert_eq!(
                 response.header("x-refused-by").unwrap_or_default(),

@@ -4,16 +4,19 @@
 //! back is told to the host in turns, as everything is. To cancel a callout is to drop its task, and with it what it has of a
 //! connection; a worker that stops drops them all.
 
-mod grpc;
-mod http;
+mod grpc_call;
+mod http_call;
 
 use crate::cluster::{Cluster, Endpoint};
+use crate::figures::{StatusClass, UpstreamFailure};
 use crate::upstream::{HttpTarget, UpstreamAddress};
 use crate::worker::Worker;
+use http::StatusCode;
 use proxywasm_host::{CallEvent, CallRequest, CalloutId, Command, GrpcEvent, GrpcRequest, grpc_code};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use wasi_grpc::backend::{Address, GrpcClient, Outgoing};
@@ -32,6 +35,7 @@ pub(crate) struct Callouts {
 struct Destination {
     cluster: Rc<Cluster>,
     endpoint: Rc<Endpoint>,
+    begun: Instant,
 }
 
 /// A callout that is under way. Its task ends with it.
@@ -104,7 +108,7 @@ impl Callouts {
             Ok((client, destination)) => {
                 let exchange = client.call(request);
                 self.spawn(worker, id, None, |ticket| {
-                    http::run(ticket, exchange, destination)
+                    http_call::run(ticket, exchange, destination)
                 });
             }
             Err(reason) => worker.http_call_event(id, CallEvent::Failed(reason)),
@@ -118,7 +122,7 @@ impl Callouts {
             Ok((client, destination)) => {
                 let call = client.call(request);
                 self.spawn(worker, id, Some(call.outgoing), |ticket| {
-                    grpc::run(ticket, call.incoming, call.sent, destination)
+                    grpc_call::run(ticket, call.incoming, call.sent, destination)
                 });
             }
             Err(reason) => worker.grpc_event(id, GrpcEvent::failure(grpc_code::UNAVAILABLE, reason)),
@@ -166,12 +170,25 @@ impl Destination {
             .cloned()
             .ok_or("there is no such upstream")?;
         let endpoint = cluster.any_endpoint().ok_or("the upstream has no server")?;
-        Ok(Self { cluster, endpoint })
+        Ok(Self {
+            cluster,
+            endpoint,
+            begun: Instant::now(),
+        })
     }
 
-    /// How the call went, as far as that was the server's doing.
-    fn report(&self, success: bool) {
-        self.cluster.report(&self.endpoint, success);
+    /// The server has answered, with this status.
+    fn answered(&self, status: Option<StatusCode>) {
+        self.cluster.report(&self.endpoint, true);
+        let figures = self.cluster.figures();
+        figures.statuses.add(StatusClass::of(status));
+        figures.durations.record(self.begun.elapsed());
+    }
+
+    /// It has not, or not to the end.
+    fn failed(&self) {
+        self.cluster.report(&self.endpoint, false);
+        self.cluster.figures().failed(UpstreamFailure::Reset);
     }
 
     fn http_client(&self) -> Result<HttpClient, String> {

@@ -1,6 +1,7 @@
 //! A gRPC callout under way.
 
 use super::{Destination, Ticket};
+use http::StatusCode;
 use proxywasm_host::GrpcEvent;
 use wasi_grpc::backend::{Incoming, Sent};
 
@@ -16,14 +17,14 @@ pub(super) async fn run(ticket: Ticket, mut incoming: Incoming, mut sent: Sent, 
         };
         let Some(event) = event else { return };
         if let GrpcEvent::InitialMetadata(_) = &event {
-            destination.report(true);
+            destination.answered(Some(StatusCode::OK));
         }
         if let GrpcEvent::End {
             status,
             trailing_metadata: None,
         } = &event
         {
-            destination.report(false);
+            destination.failed();
             tracing::debug!(code = status.code, reason = ?status.message, "a gRPC callout failed");
         }
         let last = matches!(event, GrpcEvent::End { .. });

@@ -1,6 +1,7 @@
 //! An HTTP callout under way.
 
 use super::{Destination, Ticket};
+use http::StatusCode;
 use proxywasm_host::CallEvent;
 use wasi_http::backend::Exchange;
 
@@ -9,10 +10,13 @@ pub(super) async fn run(ticket: Ticket, mut exchange: Exchange, destination: Des
     while let Some(event) = exchange.next().await {
         match &event {
             CallEvent::Failed(reason) => {
-                destination.report(false);
+                destination.failed();
                 tracing::debug!(reason, "a callout failed");
             }
-            CallEvent::Headers(_) => destination.report(true),
+            CallEvent::Headers(head) => {
+                let status = head.get(b":status");
+                destination.answered(status.and_then(|status| StatusCode::from_bytes(status).ok()));
+            }
             _ => {}
         }
         let last = event.is_last();
