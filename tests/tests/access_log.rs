@@ -1,8 +1,9 @@
 //! The access log of a running proxy.
 #![cfg(test)]
 
+use proxywasm_runner::tls::{ClientCertificates, ServerTls};
 use proxywasm_tests::guests;
-use proxywasm_tests::harness::{Client, Origin, Proxy, configured};
+use proxywasm_tests::harness::{Authority, Client, Curl, Origin, Proxy, configured, proxy, server_settings};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -227,6 +228,49 @@ listeners:
     drop(server);
     drop(client);
     assert_eq!(lines(&log, 1), [format!("TCP 5 3 {address} -")]);
+}
+
+#[test]
+fn connections_of_tls() {
+    if !Curl::is_installed() {
+        return;
+    }
+    let folder = Folder::new("tls");
+    let log = folder.file("access.log");
+    let authority = Authority::new();
+    let client = authority.certificate(&["client.test"]);
+    let mut settings = server_settings(vec![authority.certificate(&["a.test"])]);
+    settings.clients = ClientCertificates::Optional(authority.file());
+    let template = "%{protocol} %{authority} %{tls_version} %{tls_server_name} %{tls_subject} %{status}";
+    let proxy = proxy()
+        .tls(ServerTls::load(settings).unwrap())
+        .access_log(&log, template)
+        .start();
+    let connect_to = format!("a.test:443:{}", proxy.address());
+    let (ca, certificate, key) = (authority.file(), client.certificate, client.key);
+    let mut arguments = vec![
+        "--connect-to",
+        &connect_to,
+        "--cacert",
+        ca.to_str().unwrap(),
+        "https://a.test/",
+    ];
+    assert_eq!(Curl::run(&arguments).status, 200);
+    arguments.extend([
+        "--http1.1",
+        "--cert",
+        certificate.to_str().unwrap(),
+        "--key",
+        key.to_str().unwrap(),
+    ]);
+    assert_eq!(Curl::run(&arguments).status, 200);
+    assert_eq!(
+        lines(&log, 2),
+        [
+            "HTTP/2.0 a.test TLSv1.3 a.test - 200",
+            "HTTP/1.1 a.test TLSv1.3 a.test CN=client.test 200"
+        ]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::guests;
 use proxywasm_host::{
     Engine, EngineSettings, LogLevel, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
 };
+use proxywasm_runner::access_log::{AccessLogSettings, Format};
 use proxywasm_runner::config::ConfigFile;
 use proxywasm_runner::tls::{ClientTls, ServerTls};
 use proxywasm_runner::{
@@ -15,6 +16,7 @@ use proxywasm_runner::{
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -43,6 +45,7 @@ pub struct ProxyBuilder {
     tls: Option<ServerTls>,
     limits: HttpOptions,
     max_connections: NonZeroUsize,
+    access_log: Option<AccessLogSettings>,
     drain: DrainSettings,
 }
 
@@ -64,6 +67,7 @@ pub fn proxy() -> ProxyBuilder {
         tls: None,
         limits: HttpOptions::default(),
         max_connections: DEFAULT_MAX_CONNECTIONS,
+        access_log: None,
         drain: DrainSettings {
             // Clients that a test forgot do not keep it.
             idle: Duration::ZERO,
@@ -280,6 +284,18 @@ impl ProxyBuilder {
         self
     }
 
+    /// Logs requests to a file, by a template.
+    ///
+    /// # Panics
+    /// It is none.
+    pub fn access_log(mut self, file: &Path, template: &str) -> Self {
+        self.access_log = Some(AccessLogSettings {
+            file: Some(file.to_owned()),
+            format: Arc::new(Format::text(template).unwrap()),
+        });
+        self
+    }
+
     /// Passes connections to a server as bytes.
     pub fn tcp_upstream(self, address: SocketAddr) -> Self {
         self.tcp_upstream_within(address, DEFAULT_IDLE_TIMEOUT)
@@ -335,6 +351,7 @@ impl ProxyBuilder {
             tls: self.tls,
             limits: self.limits,
             max_connections: self.max_connections,
+            access_log: self.access_log,
             ..ListenerSettings::new(self.address, self.accept, self.plugins)
         };
         let settings = Settings {
