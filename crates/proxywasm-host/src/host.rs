@@ -512,9 +512,13 @@ impl Host {
             .filter(|slot| slot.generation == filter.generation)?;
         let instance = slot.instance.as_mut()?;
         let scope = CallScope::new(filter.plugin_id, context_id, callback);
+        let begun = stream.times.is_some().then(Instant::now);
         let result = instance.enter(&mut self.streams, scope, |callbacks, store| {
             call(callbacks, store, context_id)
         });
+        if let Some((times, begun)) = stream.times.as_ref().zip(begun) {
+            times.called(index, begun, result.is_err());
+        }
         match result {
             Ok(returned) => {
                 if instance.state().has_effects() {

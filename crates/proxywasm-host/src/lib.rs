@@ -87,6 +87,7 @@ mod state;
 mod status;
 mod stream;
 mod timers;
+mod times;
 mod vm;
 
 pub use cache::{CacheError, CacheFigures, CacheSettings, PrivateDirectory};
@@ -104,6 +105,7 @@ pub use output::{LocalAnswer, Output, ResetReason};
 pub use plugin::{FilterChain, Plugin};
 pub use services::Services;
 pub use status::{PluginStatus, RunState};
+pub use times::{PluginTime, PluginTimes};
 
 pub use wasi_bytestream::{Phase as BytestreamPhase, Side};
 pub use wasi_common::property::{KnownBy, PropertyKind, Since, WELL_KNOWN, WellKnown};

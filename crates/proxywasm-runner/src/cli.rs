@@ -231,6 +231,7 @@ impl Arguments {
                 remotes: Vec::new(),
                 admin: arguments.admin,
                 drain: DrainSettings::default(),
+                traces: None,
             },
             &options,
             serde_json::Value::Null,

@@ -33,6 +33,7 @@
 //!     remotes: Vec::new(),
 //!     admin: None,
 //!     drain: DrainSettings::default(),
+//!     traces: None,
 //! };
 //! let runner = Runner::start(settings, &LogOptions::default())?;
 //!
@@ -77,6 +78,7 @@ mod settings;
 mod shutdown;
 mod tcp;
 pub mod tls;
+mod trace;
 mod transport;
 mod upstream;
 mod worker;
@@ -105,6 +107,7 @@ pub use settings::{
     default_workers,
 };
 pub use shutdown::DrainSettings;
+pub use trace::{TraceError, TraceSettings};
 pub use transport::{Address, AddressError};
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Endpoint, HttpProtocol, HttpTarget,

@@ -165,7 +165,8 @@ impl UpstreamProperties {
         }
     }
 
-    fn property(&self, path: &[u8]) -> Option<PropertyValue> {
+    /// What was told so far, as a property.
+    pub(crate) fn property(&self, path: &[u8]) -> Option<PropertyValue> {
         let way = self.way();
         match path {
             b"route_name" | b"xds\0route_name" => Some((&**way.route.as_ref()?).into()),

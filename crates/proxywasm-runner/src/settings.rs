@@ -8,6 +8,7 @@ use crate::routing::{PathRules, RouteTable};
 use crate::server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
 use crate::shutdown::DrainSettings;
 use crate::tls::{Reload, ServerTls};
+use crate::trace::TraceSettings;
 use crate::transport::Address;
 use crate::upstream::{TargetError, UpstreamTarget};
 use proxywasm_host::{Engine, FilterChain, Plugin, Services, Upstreams};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub admin: Option<SocketAddr>,
     /// How it stops.
     pub drain: DrainSettings,
+    /// What is traced, if anything is.
+    pub traces: Option<TraceSettings>,
 }
 
 /// One address to listen on.

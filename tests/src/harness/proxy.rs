@@ -11,7 +11,8 @@ use proxywasm_runner::tls::{ClientTls, ServerTls};
 use proxywasm_runner::{
     AcceptMode, Address, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DrainSettings,
     Endpoint, Forwarded, ForwardingHeaders, HttpOptions, HttpProtocol, HttpSettings, HttpTarget,
-    ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget, UpstreamSettings, UpstreamTarget,
+    ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget, TraceSettings, UpstreamSettings,
+    UpstreamTarget,
 };
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -47,6 +48,7 @@ pub struct ProxyBuilder {
     max_connections: NonZeroUsize,
     access_log: Option<AccessLogSettings>,
     drain: DrainSettings,
+    traces: Option<TraceSettings>,
 }
 
 /// A proxy with one worker and no plugins, before the built-in echo.
@@ -73,6 +75,7 @@ pub fn proxy() -> ProxyBuilder {
             idle: Duration::ZERO,
             ..DrainSettings::default()
         },
+        traces: None,
     }
 }
 
@@ -296,6 +299,12 @@ impl ProxyBuilder {
         self
     }
 
+    /// Traces requests.
+    pub fn traces(mut self, traces: TraceSettings) -> Self {
+        self.traces = Some(traces);
+        self
+    }
+
     /// Passes connections to a server as bytes.
     pub fn tcp_upstream(self, address: SocketAddr) -> Self {
         self.tcp_upstream_within(address, DEFAULT_IDLE_TIMEOUT)
@@ -364,6 +373,7 @@ impl ProxyBuilder {
             remotes: Vec::new(),
             admin: self.admin.then_some(ANY),
             drain: self.drain,
+            traces: self.traces,
         };
         Proxy {
             runner: Runner::start(settings, &self.log).unwrap(),

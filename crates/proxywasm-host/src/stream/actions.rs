@@ -164,6 +164,7 @@ impl Host {
     }
 
     fn hold(&mut self, at: At, hold: Hold) {
+        self.note_held(at.key, at.index);
         if let Some(lane) = self.lane(at) {
             lane.hold = hold;
         }

@@ -89,6 +89,7 @@ impl Host {
                 if let Some(stream) = self.stream(context.stream) {
                     stream.local_answer = Some(LocalAnswer::Plugin(context.filter));
                 }
+                self.note_answered(context.stream, context.filter);
                 let visits_own = self.visits_own_response(vm, context.plugin_id);
                 self.respond(
                     context.stream,

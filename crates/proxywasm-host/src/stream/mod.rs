@@ -21,7 +21,9 @@ pub(crate) mod replies;
 
 use crate::config::{FailurePolicy, PhaseSet};
 use crate::output::{LocalAnswer, Output};
+use crate::times::PluginTimes;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use wasi_common::{Buffer, ByteMap, CloseSource, ContextType, Direction, StreamKey};
 use wasi_http::Answered;
 
@@ -47,6 +49,8 @@ pub(crate) struct StreamState {
     pub(crate) lengths: [Length; 2],
     /// Whether the stream has ended; it is kept while a plugin puts that off.
     pub(crate) finished: bool,
+    /// How long its plugins are busy, where somebody asks.
+    pub(crate) times: Option<Arc<PluginTimes>>,
 }
 
 /// What a stream is.
@@ -176,6 +180,7 @@ impl StreamState {
         self.local_answer = None;
         (self.keeps_maps, self.announced, self.finished) = (false, false, false);
         self.lengths = Default::default();
+        self.times = None;
     }
 
     pub(crate) fn is_open(&self, direction: Direction) -> bool {

@@ -35,6 +35,7 @@ mod starter;
 mod stores;
 mod tls;
 mod toml;
+mod traces;
 mod units;
 mod upstreams;
 mod url;
@@ -66,6 +67,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stores::{QueuesEntry, StoresEntry};
+use traces::TracesEntry;
 use upstreams::UpstreamEntry;
 use wasi_kvstore::InProcessStores;
 use wasi_queue::InProcessQueues;
@@ -99,6 +101,9 @@ struct Root {
     plugins: Vec<PluginEntry>,
     /// The address for operators: a page to look at, figures, readiness, the log level; see OPERATIONS.md. Default: there is none.
     admin: Option<AdminEntry>,
+    /// Which requests are traced, and where spans go. Default: nothing is traced.
+    #[schemars(with = "Option<TracesEntry>")]
+    traces: Option<Spanned<TracesEntry>>,
     /// How it ends when it is asked to.
     #[serde(default)]
     drain: DrainEntry,
@@ -295,6 +300,7 @@ impl ConfigFile {
             remotes,
             admin: self.root.admin.as_ref().map(AdminEntry::address),
             drain: self.root.drain.settings(),
+            traces: self.root.traces.as_ref().map(|entry| entry.value.settings()),
         })
     }
 
@@ -376,6 +382,12 @@ impl ConfigFile {
             && let Err(error) = crate::log::parse_filter(&filter.value)
         {
             return Err(self.at(filter.referenced, error.to_string()));
+        }
+        if let Some(traces) = &root.traces {
+            traces
+                .value
+                .check(traces.referenced)
+                .map_err(|(location, message)| self.at(location, message))?;
         }
         if let Some(redis) = &root.redis {
             redis

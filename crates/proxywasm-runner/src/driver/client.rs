@@ -24,6 +24,10 @@ impl Client {
         }
     }
 
+    pub(crate) fn properties(&self) -> &Arc<ConnectionProperties> {
+        &self.properties
+    }
+
     pub(super) fn upgrade(&self, tunnel: Tunnel) {
         let task = tokio::task::spawn_local(tunnel.run());
         *self.tunnel.borrow_mut() = Some(task);

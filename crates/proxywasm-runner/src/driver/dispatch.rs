@@ -6,6 +6,7 @@ use crate::cluster::{Cluster, Clusters};
 use crate::figures::{RouteFigures, RouteName, UpstreamFailure, WorkerFigures};
 use crate::properties::{ConnectionProperties, UpstreamProperties};
 use crate::routing::{Action, Forward, PathRules, Route, RouteTable};
+use crate::trace::StreamSpan;
 use crate::upstream::{RequestBody, ResponseBody, Upstream, UpstreamError};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -233,6 +234,14 @@ impl Routed {
 // === impl Reply ===
 
 impl Reply {
+    /// Tells the span of the request what came of it.
+    pub(super) fn tell(&self, span: &StreamSpan) {
+        match self {
+            Self::Upstream(response) => span.upstream_answered(response.status()),
+            Self::Local(..) => span.not_sent(),
+        }
+    }
+
     fn text(status: StatusCode, text: &'static str, body: RequestBody) -> Self {
         let mut response = Response::new(Bytes::from_static(text.as_bytes()));
         *response.status_mut() = status;

@@ -10,12 +10,13 @@ use http::{Version, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use proxywasm_host::{
-    Direction, FilterChain, Host, LocalAnswer, Output, PropertySource, ResetReason, StreamId,
+    Direction, FilterChain, Host, LocalAnswer, Output, PluginTimes, PropertySource, ResetReason, StreamId,
 };
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use thiserror::Error;
 
@@ -120,6 +121,11 @@ impl Taker for Exchange {
 // === impl Exchange ===
 
 impl Exchange {
+    /// Has the times of its plugins noted.
+    pub(super) fn time_plugins(&self, times: Arc<PluginTimes>) {
+        self.worker.turn(self, |host, id| host.time_plugins(id, times));
+    }
+
     /// The next piece for the upstream.
     pub(super) fn poll_request(&self, context: &mut Context<'_>) -> Poll<Option<Result<Piece, Aborted>>> {
         loop {

@@ -27,6 +27,7 @@ pub(crate) use dispatch::{Destination, Routed};
 pub(crate) use exchange::{Aborted, Exchange};
 pub(crate) use reason::Reason;
 pub(crate) use record::{Observer, Record, Recording};
+pub(crate) use recorded_body::RecordedBody;
 pub(crate) use request_body::FilteredRequestBody;
 pub(crate) use response_body::ResponseBody;
 
@@ -35,6 +36,7 @@ use crate::forwarding::RequestIds;
 use crate::message::{self, Received, Refusal};
 use crate::properties::{ConnectionProperties, StreamProperties};
 use crate::settings::HttpSettings;
+use crate::trace::{StreamSpan, Tracer};
 use crate::upstream;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -46,7 +48,6 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use proxywasm_host::{FilterChain, PropertySource};
-use recorded_body::RecordedBody;
 use response_body::FilteredResponseBody;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -65,6 +66,8 @@ pub(crate) struct HttpListener {
     pub(crate) http: HttpSettings,
     pub(crate) request_ids: RequestIds,
     pub(crate) observer: Rc<Observer>,
+    /// Who traces requests, if anyone does.
+    pub(crate) tracer: Option<Arc<Tracer>>,
 }
 
 // === impl HttpListener ===
@@ -143,18 +146,21 @@ async fn respond(
     if chain.plugins().is_empty() {
         return Ok(pass(listener, head, &method, body, received, client, recording).await);
     }
+    let span = StreamSpan::take(&mut head.extensions, record.way());
     let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
 
-    let way = match record.way() {
-        Some(way) => Some(Arc::clone(way)),
-        None => chain.reads_properties().then(Arc::default),
+    let way = match (record.way(), &span) {
+        (Some(way), _) => Some(Arc::clone(way)),
+        (None, Some(span)) => Some(span.way()),
+        (None, None) => chain.reads_properties().then(Arc::default),
     };
-    let properties = way.as_ref().map(|way| {
+    if let Some(way) = &way {
         way.set_route(route);
+    }
+    let properties = way.as_ref().filter(|_| chain.reads_properties()).map(|way| {
         let properties = StreamProperties::new(Arc::clone(connection), Arc::clone(way), version);
         Box::new(properties) as Box<dyn PropertySource>
     });
-    let properties = properties.filter(|_| chain.reads_properties());
     let ends = body.is_end_stream();
     let driver = Driver::open(
         &listener.worker,
@@ -165,8 +171,11 @@ async fn respond(
         version,
         record,
     );
-    driver.receive_request(head, ends);
     let exchange = driver.exchange();
+    if let Some(times) = span.as_ref().and_then(|span| span.time_plugins(chain)) {
+        exchange.time_plugins(times);
+    }
+    driver.receive_request(head, ends);
     poll_fn(|context| exchange.poll_heads(context)).await?;
     let mut switched = None;
     if let Some(request) = filtered_request(exchange, received.upgrades) {
@@ -175,7 +184,7 @@ async fn respond(
             way: way.as_deref(),
             record,
         };
-        switched = forward(listener, exchange, request, on_way).await?;
+        switched = forward(listener, exchange, request, on_way, span.as_deref()).await?;
     }
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
     if let Some(answer) = exchange.local_answer() {
@@ -218,9 +227,13 @@ fn filtered_request(exchange: &Rc<Exchange>, may_upgrade: bool) -> Option<Reques
 async fn forward(
     listener: &HttpListener,
     exchange: &Exchange,
-    request: Request<upstream::RequestBody>,
+    mut request: Request<upstream::RequestBody>,
     on_way: OnWay<'_>,
+    span: Option<&StreamSpan>,
 ) -> Result<Option<OnUpgrade>, Aborted> {
+    if let Some(span) = span {
+        span.sent(&mut request);
+    }
     let mut sending = pin!(listener.destination.send(request, on_way));
     let mut switched = None;
     let sent = poll_fn(|context| {
@@ -236,6 +249,9 @@ async fn forward(
     match sent.await? {
         None => {}
         Some(Ok(reply)) => {
+            if let Some(span) = span {
+                reply.tell(span);
+            }
             let response = match reply {
                 Reply::Upstream(response) => response,
                 Reply::Local(response, _) => response.map(upstream::ResponseBody::Full),
@@ -253,6 +269,9 @@ async fn forward(
             on_way
                 .record
                 .set_reason(Reason::Upstream(UpstreamFailure::of(&error)));
+            if let Some(span) = span {
+                span.upstream_failed(&error.to_string());
+            }
             exchange.upstream_failed(error.status(), error.text());
         }
     }
@@ -293,6 +312,8 @@ async fn pass(
     recording: &Recording,
 ) -> Response<ResponseBody> {
     let record = recording.record();
+    let span = StreamSpan::take(&mut head.extensions, record.way());
+    let span = span.as_deref();
     let ends = body.is_end_stream();
     let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
     message::send_request(&mut head, received.upgrades);
@@ -301,13 +322,24 @@ async fn pass(
     } else {
         upstream::RequestBody::Passed(body, Rc::clone(record))
     };
-    let request = Request::from_parts(head, body);
+    let mut request = Request::from_parts(head, body);
+    let own_way = span.filter(|_| record.way().is_none()).map(StreamSpan::way);
     let on_way = OnWay {
         connection: &client.properties,
-        way: record.way().map(|way| &**way),
+        way: record.way().or(own_way.as_ref()).map(|way| &**way),
         record,
     };
-    match listener.destination.send(request, on_way).await {
+    if let Some(span) = span {
+        span.sent(&mut request);
+    }
+    let sent = listener.destination.send(request, on_way).await;
+    if let Some(span) = span {
+        match &sent {
+            Ok(reply) => reply.tell(span),
+            Err(error) => span.upstream_failed(&error.to_string()),
+        }
+    }
+    match sent {
         Ok(Reply::Upstream(response)) => {
             let (mut head, body) = response.into_parts();
             if message::switches(&head)

@@ -14,6 +14,7 @@ use crate::remote::Remote;
 use crate::settings::{self, AcceptMode, Settings};
 use crate::shutdown::{self, Trigger};
 use crate::tls::{Watch, WatchTrigger};
+use crate::trace::{TraceError, Tracer};
 use crate::transport::{Address, BoundListener};
 use crate::worker::Worker;
 pub use ending::Hurry;
@@ -54,6 +55,7 @@ pub struct Runner {
     certificates: Option<WatchTrigger>,
     /// The access logs, which end when no worker writes any more.
     logs: Writers,
+    tracer: Option<Arc<Tracer>>,
     /// Keeps the time of running plugins; they outlive no runner.
     _engine: Engine,
 }
@@ -64,6 +66,9 @@ pub enum StartError {
     /// An address is taken, or not of this machine.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     /// The operating system gives no thread, or nothing to wait for events with.
     #[error("cannot start a worker: {0}")]
     Worker(#[source] io::Error),
@@ -104,6 +109,7 @@ impl Runner {
             .map(|address| listen::open_admin(address, &mut inherited));
         let admin = admin.transpose()?;
         inherited.close_rest();
+        let tracer = settings.traces.as_ref().map(Tracer::start).transpose()?;
         let (trigger, shutdown) = shutdown::channel();
         let (ending, of_workers) = Ending::new(trigger, settings.drain);
         let state = Arc::new(State::new(
@@ -131,6 +137,7 @@ impl Runner {
             remotes: settings.remotes.clone(),
             certificates: None,
             logs: Writers::default(),
+            tracer: tracer.clone(),
             _engine: settings.engine.clone(),
         };
 
@@ -181,6 +188,7 @@ impl Runner {
                 overrides: state.overrides(),
                 shutdown: shutdown.clone(),
                 ending: of_workers.clone(),
+                tracer: tracer.clone(),
             };
             let background = background_of(number, &settings.background);
             let services = Services {
@@ -311,6 +319,9 @@ impl Runner {
         self.files.clear();
         // Writes what is left.
         self.logs = Writers::default();
+        if let Some(tracer) = self.tracer.take() {
+            tracer.stop();
+        }
         // The workers had the last of what used them.
         self.remotes.drain(..).for_each(|remote| remote.flush());
     }

@@ -12,6 +12,7 @@ use crate::server::{Application, Connections, Drain, Service};
 use crate::settings::{BackgroundSettings, ListenerSettings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tcp::TcpRoute;
+use crate::trace::Tracer;
 use crate::transport::BoundListener;
 use crate::upstream::{Upstream, UpstreamTarget};
 use crate::worker::Worker;
@@ -37,6 +38,8 @@ pub(super) struct WorkerStart {
     pub(super) overrides: watch::Receiver<Overrides>,
     pub(super) shutdown: Shutdown,
     pub(super) ending: WorkerEnding,
+    /// Who traces requests, if anyone does.
+    pub(super) tracer: Option<Arc<Tracer>>,
 }
 
 /// The background plugins of a worker.
@@ -57,6 +60,7 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
         overrides,
         mut shutdown,
         ending,
+        tracer,
     } = start;
     runtime.block_on(async {
         worker.spawn_tasks(overrides);
@@ -64,7 +68,9 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
             .into_iter()
             .zip(connections)
             .zip(access_logs)
-            .map(|((listener, connections), log)| Rc::new(service(worker, listener, connections, log)))
+            .map(|((listener, connections), log)| {
+                Rc::new(service(worker, listener, connections, log, tracer.clone()))
+            })
             .collect();
         let drain = Drain::new(shutdown.clone(), ending.idle);
         tokio::task::spawn_local(Rc::clone(&drain).watch());
@@ -121,6 +127,7 @@ fn service(
     listener: ListenerSettings,
     connections: Arc<AtomicUsize>,
     log: Option<AccessLog>,
+    tracer: Option<Arc<Tracer>>,
 ) -> Service {
     let figures = worker.figures().listener(&listener.name());
     let observer = Rc::new(Observer {
@@ -135,12 +142,17 @@ fn service(
         http: listener.limits.clone(),
         max_connections: listener.max_connections.get(),
         connections,
-        application: application(worker, listener, observer),
+        application: application(worker, listener, observer, tracer),
     }
 }
 
 /// What it does with what comes on them.
-fn application(worker: &Rc<Worker>, listener: ListenerSettings, observer: Rc<Observer>) -> Application {
+fn application(
+    worker: &Rc<Worker>,
+    listener: ListenerSettings,
+    observer: Rc<Observer>,
+    tracer: Option<Arc<Tracer>>,
+) -> Application {
     let name = listener.name();
     let upstream = listener.upstream.to_string();
     let figures = worker.figures();
@@ -175,5 +187,6 @@ fn application(worker: &Rc<Worker>, listener: ListenerSettings, observer: Rc<Obs
         http: listener.http,
         request_ids: RequestIds::default(),
         observer,
+        tracer,
     }))
 }

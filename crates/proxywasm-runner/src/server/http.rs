@@ -7,6 +7,7 @@ use super::preface;
 use crate::driver::{self, Client, HttpListener};
 use crate::properties::ConnectionProperties;
 use crate::tls::HTTP_2;
+use crate::trace;
 use crate::transport::{LocalExecutor, Stream};
 use http::StatusCode;
 use http::header::{CONNECTION, HeaderValue};
@@ -69,7 +70,7 @@ async fn serve_http1(
     let service = service_fn(move |request| {
         let (listener, client, ends) = (Rc::clone(&listener), Rc::clone(&requests), Rc::clone(&ends));
         async move {
-            let mut response = driver::serve(&listener, &client, request).await?;
+            let mut response = trace::serve(&listener, &client, request).await?;
             if ends.has_begun() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 let headers = response.headers_mut();
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -120,7 +121,7 @@ async fn serve_http2(
     let service = service_fn(move |request| {
         let (listener, client, stream) = (Rc::clone(&listener), Rc::clone(&client), opened.open());
         async move {
-            let response = driver::serve(&listener, &client, request).await?;
+            let response = trace::serve(&listener, &client, request).await?;
             Ok::<_, driver::Aborted>(response.map(|body| stream.keep(body)))
         }
     });

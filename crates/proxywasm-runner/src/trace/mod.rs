@@ -1,0 +1,60 @@
+//! Traces: a span for each request, one for each plugin that took part, one for the upstream; with the context of W3C (`traceparent`,
+//! `tracestate`) taken from the client and passed on.
+//!
+//! Where no traces are configured, a request costs one look at an `Option` in a few places. Spans of requests that are sampled go to a thread
+//! of their own by a bounded queue ([`export`]); what does not fit is dropped and counted.
+
+mod body;
+#[cfg(feature = "opentelemetry")]
+mod export;
+mod settings;
+#[cfg(feature = "opentelemetry")]
+mod span;
+#[cfg(not(feature = "opentelemetry"))]
+mod stub;
+#[cfg(feature = "opentelemetry")]
+mod tracer;
+
+pub(crate) use body::TracedBody;
+pub use settings::{TraceError, TraceSettings};
+#[cfg(not(feature = "opentelemetry"))]
+pub(crate) use stub::{StreamSpan, Tracer};
+#[cfg(feature = "opentelemetry")]
+pub(crate) use {span::StreamSpan, tracer::Tracer};
+
+use crate::driver::{self, Aborted, Client, HttpListener, RecordedBody};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+/// Answers a request, and traces it where that is configured.
+///
+/// # Errors
+/// As of [`driver::serve`].
+pub(crate) async fn serve(
+    listener: &HttpListener,
+    client: &Client,
+    request: Request<Incoming>,
+) -> Result<Response<TracedBody<RecordedBody>>, Aborted> {
+    let (mut head, body) = request.into_parts();
+    let span = listener.tracer.as_ref().map(|tracer| {
+        let span = tracer.begin(client.properties(), &mut head);
+        head.extensions.insert(Arc::clone(&span));
+        span
+    });
+    let request = Request::from_parts(head, body);
+    match driver::serve(listener, client, request).await {
+        Ok(response) => {
+            if let Some(span) = &span {
+                span.answered(response.status());
+            }
+            Ok(response.map(|body| TracedBody::new(body, span)))
+        }
+        Err(aborted) => {
+            if let Some(span) = &span {
+                span.failed(&aborted.to_string());
+            }
+            Err(aborted)
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Without the feature `opentelemetry` there is nothing of all this.
+
+use super::{TraceError, TraceSettings};
+use crate::properties::{ConnectionProperties, UpstreamProperties};
+use http::{Extensions, Request, StatusCode, request};
+use proxywasm_host::{FilterChain, PluginTimes};
+use std::sync::Arc;
+
+/// There is none.
+#[derive(Debug)]
+pub(crate) enum Tracer {}
+
+/// There is none.
+#[derive(Debug)]
+pub(crate) enum StreamSpan {}
+
+// === impl Tracer ===
+
+impl Tracer {
+    pub(crate) fn start(settings: &TraceSettings) -> Result<Arc<Self>, TraceError> {
+        Err(TraceError {
+            endpoint: settings.endpoint.clone(),
+            reason: "this runner was built without the feature `opentelemetry`".to_owned(),
+        })
+    }
+
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        _: &Arc<ConnectionProperties>,
+        _: &mut request::Parts,
+    ) -> Arc<StreamSpan> {
+        match **self {}
+    }
+
+    pub(crate) fn stop(&self) {
+        match *self {}
+    }
+}
+
+// === impl StreamSpan ===
+
+impl StreamSpan {
+    pub(crate) fn way(&self) -> Arc<UpstreamProperties> {
+        match *self {}
+    }
+
+    pub(crate) fn take(_: &mut Extensions, _: Option<&Arc<UpstreamProperties>>) -> Option<Arc<Self>> {
+        None
+    }
+
+    pub(crate) fn time_plugins(&self, _: &FilterChain) -> Option<Arc<PluginTimes>> {
+        match *self {}
+    }
+
+    pub(crate) fn sent<B>(&self, _: &mut Request<B>) {
+        match *self {}
+    }
+
+    pub(crate) fn upstream_answered(&self, _: StatusCode) {
+        match *self {}
+    }
+
+    pub(crate) fn not_sent(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn upstream_failed(&self, _: &str) {
+        match *self {}
+    }
+
+    pub(super) fn answered(&self, _: StatusCode) {
+        match *self {}
+    }
+
+    pub(super) fn failed(&self, _: &str) {
+        match *self {}
+    }
+}
