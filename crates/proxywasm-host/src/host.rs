@@ -7,7 +7,7 @@ use crate::instance::{Callbacks, Root};
 use crate::message::answered;
 use crate::output::{Output, ResetReason};
 use crate::plugin::{FilterChain, Plugin};
-use crate::retire::Retiring;
+use crate::retire::Retirement;
 use crate::services::Services;
 use crate::starts::Starts;
 use crate::state::State;
@@ -58,8 +58,7 @@ pub struct Host {
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) backgrounds: Vec<Background>,
-    /// Plugins that end with their last stream.
-    pub(crate) retiring: Vec<Retiring>,
+    pub(crate) retirement: Retirement,
     pub(crate) figures: Arc<HostFigures>,
 }
 
@@ -138,7 +137,7 @@ impl Host {
             deferred: VecDeque::new(),
             mailbox: Mailbox::new(),
             backgrounds: Vec::new(),
-            retiring: Vec::new(),
+            retirement: Retirement::default(),
             figures: Arc::default(),
         }
     }
@@ -393,7 +392,7 @@ impl Host {
                 break;
             }
         }
-        if !self.retiring.is_empty() {
+        if self.retirement.may_be_due() {
             self.end_retired();
         }
         self.current = None;

@@ -150,6 +150,15 @@ impl Plugin {
     }
 }
 
+/// Whether they are clones of each other.
+impl PartialEq for Plugin {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Plugin {}
+
 impl fmt::Debug for Plugin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Plugin").field(&self.name()).finish()
@@ -185,6 +194,15 @@ impl FilterChain {
         self.0.reads_maps
     }
 }
+
+/// Whether they have the same plugins.
+impl PartialEq for FilterChain {
+    fn eq(&self, other: &Self) -> bool {
+        self.plugins() == other.plugins()
+    }
+}
+
+impl Eq for FilterChain {}
 
 impl fmt::Debug for FilterChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,14 +3,17 @@
 use crate::admin::DEFAULT_ADMIN_ADDRESS;
 use crate::cluster::UpstreamSettings;
 use crate::code::{CodeSource, FetchOptions, FetchSettings, PluginSource, compile_all, read_all};
-use crate::config::{self, ConfigFile};
+use crate::config::{self, ConfigFile, ConfigSource};
 use crate::import_envoy;
 use crate::inspect::Inspection;
 use crate::lifecycle::{self, Restarts, Start, systemd};
 use crate::log::{self, LogOptions, RateLimited};
 use crate::runner::Runner;
-use crate::settings::{self, AcceptMode, BackgroundSettings, ListenerSettings, RunMode, Settings};
+use crate::settings::{
+    self, AcceptMode, BackgroundSettings, DEFAULT_OLD_STREAMS, ListenerSettings, RunMode, Settings,
+};
 use crate::shutdown::{self, DrainSettings, Terminations};
+use crate::update::Source;
 use crate::upstream::UpstreamTarget;
 use anyhow::Context;
 use bytes::Bytes;
@@ -157,6 +160,12 @@ struct RunArguments {
     admin: Option<SocketAddr>,
 }
 
+/// Where other settings come from while it runs.
+struct Updates {
+    source: Box<dyn Source>,
+    watches: bool,
+}
+
 // === impl Arguments ===
 
 impl Arguments {
@@ -182,8 +191,19 @@ impl Arguments {
     }
 
     fn serve(&self, file: &Path, start: Start<'_>) -> anyhow::Result<ExitCode> {
-        let (settings, options, shown) = self.read(ConfigFile::read(file)?)?;
-        serve(settings, &options, shown, start)
+        let config = ConfigFile::read(file)?;
+        let (settings, mut options, shown) = self.build(&config)?;
+        let filter = self.filter();
+        if let Some(filter) = &filter {
+            options.filter.clone_from(filter);
+        }
+        let source = ConfigSource::new(file, &config, filter);
+        let updates = Updates {
+            watches: config.watches(),
+            source: Box::new(source),
+        };
+
+        serve(settings, &options, shown, start, Some(updates))
     }
 
     fn check(&self, file: &Path, offline: bool) -> anyhow::Result<ExitCode> {
@@ -192,13 +212,13 @@ impl Arguments {
             true => (config.offline(), ", as far as can be told without fetching code"),
             false => (config, ""),
         };
-        self.read(config)?;
+        self.build(&config)?;
         writeln!(std::io::stdout(), "{} is in order{so_far}", file.display())?;
         Ok(ExitCode::SUCCESS)
     }
 
     /// All that a file says, ready to serve, and what of it may be shown.
-    fn read(&self, config: ConfigFile) -> anyhow::Result<(Settings, LogOptions, serde_json::Value)> {
+    fn build(&self, config: &ConfigFile) -> anyhow::Result<(Settings, LogOptions, serde_json::Value)> {
         let options = config.log_options();
         self.start_log(&options)?;
         let engine = self.engine(config.cache()?)?;
@@ -232,10 +252,12 @@ impl Arguments {
                 admin: arguments.admin,
                 drain: DrainSettings::default(),
                 traces: None,
+                old_streams: DEFAULT_OLD_STREAMS,
             },
             &options,
             serde_json::Value::Null,
             start,
+            None,
         )
     }
 
@@ -272,13 +294,15 @@ impl Arguments {
         })
     }
 
+    /// The filter that comes before that of a file.
+    fn filter(&self) -> Option<String> {
+        let environment = || std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+        self.log.clone().or_else(environment)
+    }
+
     fn start_log(&self, options: &LogOptions) -> anyhow::Result<()> {
-        let environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-        let filter = self
-            .log
-            .as_ref()
-            .or(environment.as_ref())
-            .unwrap_or(&options.filter);
+        let given = self.filter();
+        let filter = given.as_ref().unwrap_or(&options.filter);
         log::start(filter).with_context(|| format!("`{filter}` is no log filter"))
     }
 }
@@ -332,7 +356,7 @@ impl RunArguments {
             .collect::<Result<_, _>>()?;
         let codes = self.plugin.iter().zip(read);
         let codes = codes.map(|(source, code)| (source, code, InstanceStrategy::Shared));
-        let codes = compile_all(engine, codes.collect()).map_err(|(_, error)| error)?;
+        let codes = compile_all(engine, codes.collect(), &[]).map_err(|(_, error)| error)?;
         let mut plugins = Vec::new();
         for (index, (source, code)) in self.plugin.iter().zip(codes).enumerate() {
             let file_name = || source.short_name();
@@ -373,6 +397,7 @@ fn serve(
     options: &LogOptions,
     shown: serde_json::Value,
     start: Start<'_>,
+    updates: Option<Updates>,
 ) -> anyhow::Result<ExitCode> {
     let listeners = settings.listeners.clone();
     let background = settings.background.clone();
@@ -400,11 +425,14 @@ fn serve(
     };
     let mut runner = Runner::start_with(start.sockets, settings, options)?;
     runner.show_configuration(shown);
+    if let Some(updates) = updates {
+        runner.update_from(updates.source, updates.watches)?;
+    }
     announce(&runner, &listeners, &background, workers);
     start.predecessor.tell_ready();
     let done = runtime.block_on(async {
         let why = {
-            let mut handed_over = pin!(restarts.handed_over(runner.sockets()));
+            let mut handed_over = pin!(restarts.handed_over(|| runner.sockets()));
             loop {
                 tokio::select! {
                     signal = signals.next() => break Some(signal),
@@ -413,7 +441,7 @@ fn serve(
                     Some(()) = user_signals.recv() => runner.reopen_logs(),
                     Some(()) = hang_ups.recv() => {
                         systemd::reloading();
-                        runner.reload_certificates();
+                        runner.reloaded().await;
                         systemd::ready();
                     }
                 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use uuid::Builder;
 
 /// Which headers requests get before plugins see them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardingHeaders {
     /// Whether requests without an `x-request-id` get one, a random UUID.
     pub request_id: bool,

@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use proxywasm_host::{Services, TracingSink};
-//! use proxywasm_runner::{AcceptMode, DrainSettings, ListenerSettings, LogOptions, Runner, Settings};
+//! use proxywasm_runner::{AcceptMode, DEFAULT_OLD_STREAMS, DrainSettings, ListenerSettings, LogOptions, Runner, Settings};
 //! use std::io::{Read, Write};
 //! use std::num::NonZeroUsize;
 //! use std::sync::Arc;
@@ -32,6 +32,7 @@
 //!     services,
 //!     remotes: Vec::new(),
 //!     admin: None,
+//!     old_streams: DEFAULT_OLD_STREAMS,
 //!     drain: DrainSettings::default(),
 //!     traces: None,
 //! };
@@ -80,6 +81,7 @@ mod tcp;
 pub mod tls;
 mod trace;
 mod transport;
+mod update;
 mod upstream;
 mod worker;
 
@@ -103,12 +105,16 @@ pub use remote::Remote;
 pub use runner::{Hurry, Runner, StartError};
 pub use server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
 pub use settings::{
-    AcceptMode, BackgroundSettings, HttpSettings, ListenerSettings, RunMode, Settings, UpstreamSettingsError,
-    default_workers,
+    AcceptMode, BackgroundSettings, DEFAULT_OLD_STREAMS, HttpSettings, ListenerSettings, RunMode, Settings,
+    UpstreamSettingsError, default_workers,
 };
 pub use shutdown::DrainSettings;
 pub use trace::{TraceError, TraceSettings};
 pub use transport::{Address, AddressError};
+pub use update::{
+    Change, FailedUpdate, PluginAge, PluginSnapshot, Proposal, Refusal, Snapshot, Source, Subject, Update,
+    UpdateError, What,
+};
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Endpoint, HttpProtocol, HttpTarget,
     ProxyVersion, TargetError, TcpTarget, UpstreamAddress, UpstreamError, UpstreamTarget, UpstreamUrl,

@@ -3,6 +3,7 @@
 use proxywasm_host::{LogLevel, LogSink};
 use std::collections::HashMap;
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
@@ -22,7 +23,7 @@ pub struct LogOptions {
 /// dropped with the first one that passes again. Each worker has its own, so that workers share no lock.
 pub struct RateLimited<S> {
     sink: S,
-    rate: u32,
+    rate: AtomicU32,
     buckets: Mutex<HashMap<String, Bucket>>,
 }
 
@@ -37,8 +38,20 @@ struct Bucket {
 /// The target under which messages of plugins are logged.
 const PLUGIN_TARGET: &str = "proxywasm::plugin";
 
-/// Changes the level of [`PLUGIN_TARGET`] in the log's filter.
-static PLUGIN_LEVEL: OnceLock<Box<dyn Fn(&str) + Send + Sync>> = OnceLock::new();
+/// The filter of the log that was started here.
+static FILTER: OnceLock<Filter> = OnceLock::new();
+
+/// A filter that changes.
+struct Filter {
+    parts: Mutex<Parts>,
+    set: Box<dyn Fn(EnvFilter) + Send + Sync>,
+}
+
+struct Parts {
+    base: String,
+    /// The level of [`PLUGIN_TARGET`], in place of what the base says.
+    plugins: Option<&'static str>,
+}
 
 // === impl LogOptions ===
 
@@ -72,14 +85,18 @@ pub(crate) fn start(filter: &str) -> Result<(), ParseError> {
     let handle = builder.reload_handle();
     // A test, or a program that embeds the runner, may have set one before.
     if tracing::subscriber::set_global_default(builder.finish()).is_ok() {
-        let base = filter.to_owned();
-        let _ = PLUGIN_LEVEL.set(Box::new(move |level| {
-            // What comes later in a filter goes before what is as specific.
-            let filter = parse_filter(&format!("{base},{PLUGIN_TARGET}={level}"));
-            if let Err(error) = filter.map(|filter| handle.reload(filter)) {
-                tracing::error!(%error, "the log filter cannot be changed");
-            }
-        }));
+        let parts = Parts {
+            base: filter.to_owned(),
+            plugins: None,
+        };
+        let _ = FILTER.set(Filter {
+            parts: Mutex::new(parts),
+            set: Box::new(move |filter| {
+                if let Err(error) = handle.reload(filter) {
+                    tracing::error!(%error, "the log filter cannot be changed");
+                }
+            }),
+        });
     }
     Ok(())
 }
@@ -94,8 +111,26 @@ pub(crate) fn set_plugin_level(level: LogLevel) {
         LogLevel::Warn => "warn",
         LogLevel::Error | LogLevel::Critical => "error",
     };
-    if let Some(set) = PLUGIN_LEVEL.get() {
-        set(level);
+    change_filter(|parts| parts.plugins = Some(level));
+}
+
+/// Filters the log in another way from now on. Does nothing where the log was not started by [`start`].
+pub(crate) fn set_filter(filter: &str) {
+    change_filter(|parts| filter.clone_into(&mut parts.base));
+}
+
+fn change_filter(change: impl FnOnce(&mut Parts)) {
+    let Some(filter) = FILTER.get() else { return };
+    let mut parts = filter.parts.lock().unwrap_or_else(PoisonError::into_inner);
+    change(&mut parts);
+    let text = match parts.plugins {
+        None => parts.base.clone(),
+        // What comes later in a filter goes before what is as specific.
+        Some(level) => format!("{},{PLUGIN_TARGET}={level}", parts.base),
+    };
+    match parse_filter(&text) {
+        Ok(parsed) => (filter.set)(parsed),
+        Err(error) => tracing::error!(%error, "the log filter cannot be changed"),
     }
 }
 
@@ -113,14 +148,23 @@ impl<S: LogSink> RateLimited<S> {
     pub fn new(sink: S, rate: u32) -> Self {
         Self {
             sink,
-            rate,
+            rate: AtomicU32::new(rate),
             buckets: Mutex::new(HashMap::new()),
         }
     }
 
+    /// Passes so many from now on.
+    pub(crate) fn set_rate(&self, rate: u32) {
+        self.rate.store(rate, Ordering::Relaxed);
+    }
+
+    fn rate(&self) -> u32 {
+        self.rate.load(Ordering::Relaxed)
+    }
+
     /// Takes a token, and returns how many messages were dropped since the last one; `None` if there is no token.
     fn admit(&self, plugin: &str, now: Instant) -> Option<u64> {
-        let cost = Duration::from_secs(1).checked_div(self.rate)?;
+        let cost = Duration::from_secs(1).checked_div(self.rate())?;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if !buckets.contains_key(plugin) {
             let full = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
@@ -155,7 +199,7 @@ impl<S: LogSink> LogSink for RateLimited<S> {
     }
 
     fn write(&self, record: &Record<'_>) {
-        if self.rate == 0 {
+        if self.rate() == 0 {
             return self.sink.write(record);
         }
         let Some(dropped) = self.admit(record.plugin, Instant::now()) else {
@@ -164,7 +208,7 @@ impl<S: LogSink> LogSink for RateLimited<S> {
         if dropped > 0 {
             let message = format!(
                 "{dropped} messages of this plugin were dropped: it may log {} a second",
-                self.rate
+                self.rate()
             );
             self.sink.write(&Record {
                 level: LogLevel::Warn,

@@ -12,14 +12,16 @@ use crate::trace::TraceSettings;
 use crate::transport::Address;
 use crate::upstream::{TargetError, UpstreamTarget};
 use proxywasm_host::{Engine, FilterChain, Plugin, Services, Upstreams};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Everything that a [`Runner`](crate::Runner) needs. Its plugins have been compiled and started once.
+#[derive(Clone)]
 pub struct Settings {
     /// Threads that serve. Each has its own plugin instances.
     pub workers: NonZeroUsize,
@@ -37,6 +39,8 @@ pub struct Settings {
     pub remotes: Vec<Arc<dyn Remote>>,
     /// The address for operators, if there is to be one; port 0 takes any that is free.
     pub admin: Option<SocketAddr>,
+    /// How long streams may go on with plugins whose place others have taken by an update; then they are ended.
+    pub old_streams: Duration,
     /// How it stops.
     pub drain: DrainSettings,
     /// What is traced, if anything is.
@@ -44,7 +48,7 @@ pub struct Settings {
 }
 
 /// One address to listen on.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct ListenerSettings {
     /// What it is called in figures and logs; its address unless given.
     pub name: Option<String>,
@@ -76,7 +80,7 @@ pub struct ListenerSettings {
 }
 
 /// What becomes of requests before plugins see them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpSettings {
     /// Of their paths.
     pub paths: PathRules,
@@ -104,7 +108,7 @@ pub enum AcceptMode {
 }
 
 /// A plugin that runs without streams, on timers, queues and callouts, from start to end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackgroundSettings {
     /// The plugin.
     pub plugin: Plugin,
@@ -122,9 +126,27 @@ pub enum RunMode {
     PerProcess,
 }
 
+/// How long streams may go on with plugins of before, unless configured otherwise.
+pub const DEFAULT_OLD_STREAMS: Duration = Duration::from_secs(600);
+
 // === impl Settings ===
 
 impl Settings {
+    /// Every plugin of a chain, of a route or in the background, by its name.
+    pub(crate) fn plugins(&self) -> BTreeMap<String, Plugin> {
+        let of_listeners = self.listeners.iter().flat_map(|listener| {
+            let tables = listener.routes.iter();
+            let routes = tables.flat_map(|table| table.virtual_hosts().iter().flat_map(|host| &host.routes));
+            let chains = routes.filter_map(|route| route.chain.as_ref());
+            chains.chain([&listener.chain]).flat_map(|chain| chain.plugins())
+        });
+        let background = self.background.iter().map(|background| &background.plugin);
+        let plugins = of_listeners.chain(background);
+        plugins
+            .map(|plugin| (plugin.name().to_owned(), plugin.clone()))
+            .collect()
+    }
+
     /// What has to be read again when certificates change.
     pub(crate) fn certificates(&self) -> Vec<Arc<dyn Reload>> {
         let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.clone());
@@ -168,6 +190,11 @@ impl ListenerSettings {
     /// What it is called.
     pub(crate) fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.address.to_string())
+    }
+
+    /// Whether connections pass as bytes.
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!((&self.routes, &self.upstream), (None, UpstreamTarget::Tcp(_)))
     }
 
     /// Where it goes, for people.

@@ -40,9 +40,12 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone)]
 pub(crate) struct Trigger(watch::Sender<Phase>);
 
-/// Tells when to stop.
+/// Tells when to stop: the whole, or a part of it before.
 #[derive(Debug, Clone)]
-pub(crate) struct Shutdown(watch::Receiver<Phase>);
+pub(crate) struct Shutdown {
+    whole: watch::Receiver<Phase>,
+    part: Option<watch::Receiver<Phase>>,
+}
 
 /// Where somebody asks for the end who cannot bring it about.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +54,11 @@ pub(crate) struct DrainRequest(Arc<Notify>);
 /// A trigger and what it triggers.
 pub(crate) fn channel() -> (Trigger, Shutdown) {
     let (sender, receiver) = watch::channel(Phase::default());
-    (Trigger(sender), Shutdown(receiver))
+    let shutdown = Shutdown {
+        whole: receiver,
+        part: None,
+    };
+    (Trigger(sender), shutdown)
 }
 
 // === impl DrainSettings ===
@@ -81,8 +88,25 @@ impl Trigger {
 impl Shutdown {
     /// Completes when a phase is reached.
     pub(crate) async fn reached(&mut self, phase: Phase) {
+        let reached = |current: &Phase| *current >= phase;
         // An error means that the trigger is gone, which says more.
-        let _ = self.0.wait_for(|current| *current >= phase).await;
+        match &mut self.part {
+            None => drop(self.whole.wait_for(reached).await),
+            Some(part) => tokio::select! {
+                _ = self.whole.wait_for(reached) => {}
+                _ = part.wait_for(reached) => {}
+            },
+        }
+    }
+
+    /// For a part that stops with the whole, or before it when the trigger says so.
+    pub(crate) fn part(&self) -> (Trigger, Self) {
+        let (sender, receiver) = watch::channel(Phase::default());
+        let part = Self {
+            whole: self.whole.clone(),
+            part: Some(receiver),
+        };
+        (Trigger(sender), part)
     }
 }
 
@@ -157,9 +181,9 @@ mod tests {
             (Phase::Abandoning, Phase::Abandoning),
             (Phase::Cutting, Phase::Abandoning),
         ] {
-            let before = *shutdown.0.borrow();
+            let before = *shutdown.whole.borrow();
             assert_eq!(trigger.advance(asked), asked > before, "{asked:?}");
-            assert_eq!(*shutdown.0.borrow(), reached, "{asked:?}");
+            assert_eq!(*shutdown.whole.borrow(), reached, "{asked:?}");
         }
     }
 }

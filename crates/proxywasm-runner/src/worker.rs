@@ -9,11 +9,12 @@ use crate::callouts::Callouts;
 use crate::cluster::{Clusters, Shared};
 use crate::figures::{Figures, WorkerFigures};
 use proxywasm_host::{
-    CallEvent, CalloutId, FilterChain, GrpcEvent, Host, Plugin, PropertySource, Services, StreamId,
+    CallEvent, CalloutId, FilterChain, GrpcEvent, Host, Plugin, PropertySource, Services, StreamId, Upstreams,
 };
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 use tokio::sync::{Notify, watch};
@@ -31,8 +32,16 @@ pub(crate) struct Worker {
     woken: Arc<Woken>,
     callouts: Callouts,
     clusters: Clusters,
+    /// The names of the upstreams, for plugins.
+    upstreams: Arc<Names>,
+    /// Plugins that are kept running.
+    background: RefCell<Vec<Plugin>>,
     figures: Arc<WorkerFigures>,
 }
+
+/// Names that change. Only its worker uses them, so nobody ever waits.
+#[derive(Debug, Default)]
+struct Names(Mutex<BTreeSet<String>>);
 
 /// Whoever takes what comes out of the host for one stream.
 pub(crate) trait Taker {
@@ -51,9 +60,13 @@ struct Woken(Notify);
 // === impl Worker ===
 
 impl Worker {
-    pub(crate) fn new(services: Services, upstreams: &[Arc<Shared>], figures: &Figures) -> Rc<Self> {
+    pub(crate) fn new(services: Services, figures: &Figures) -> Rc<Self> {
         let woken = Arc::new(Woken::default());
-        let mut host = Host::new(services);
+        let names = Arc::new(Names::default());
+        let mut host = Host::new(Services {
+            upstreams: Arc::clone(&names) as _,
+            ..services
+        });
         host.set_waker(Waker::from(Arc::clone(&woken)));
         let figures = figures.worker(host.figures());
         Rc::new(Self {
@@ -65,7 +78,9 @@ impl Worker {
             deadline_moved: Notify::new(),
             woken,
             callouts: Callouts::default(),
-            clusters: Clusters::new(upstreams, &figures),
+            clusters: Clusters::new(&figures),
+            upstreams: names,
+            background: RefCell::default(),
             figures,
         })
     }
@@ -106,11 +121,29 @@ impl Worker {
         });
     }
 
-    /// Starts a plugin that runs without streams, and keeps it running.
-    pub(crate) fn keep_running(&self, plugin: &Plugin) {
+    /// Starts plugins that run without streams, and keeps these running and no others.
+    pub(crate) fn keep_running(&self, plugins: Vec<Plugin>) {
+        let before = self.background.replace(plugins);
         let mut host = self.host.borrow_mut();
-        host.keep_running(plugin);
+        let plugins = self.background.borrow();
+        for plugin in before.iter().filter(|plugin| !plugins.contains(plugin)) {
+            host.release_background(plugin);
+        }
+        plugins.iter().for_each(|plugin| host.keep_running(plugin));
         self.settle(&mut host);
+    }
+
+    /// Ends plugins whose place others have taken, each with its last stream, which has to end until then.
+    pub(crate) fn retire(&self, plugins: &[Plugin], until: Instant) {
+        let mut host = self.host.borrow_mut();
+        plugins.iter().for_each(|plugin| host.retire(plugin, until));
+        self.settle(&mut host);
+    }
+
+    /// The upstreams that routes and calls of plugins can name from now on.
+    pub(crate) fn set_upstreams(&self, upstreams: &[Arc<Shared>]) {
+        self.clusters.replace(upstreams);
+        self.upstreams.set(upstreams);
     }
 
     /// Opens an HTTP stream.
@@ -290,6 +323,21 @@ impl Worker {
         let mut host = self.host.borrow_mut();
         host.handle_deadline(Instant::now());
         self.settle(&mut host);
+    }
+}
+
+// === impl Names ===
+
+impl Names {
+    fn set(&self, upstreams: &[Arc<Shared>]) {
+        let names = upstreams.iter().map(|shared| shared.name().to_owned());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();
+    }
+}
+
+impl Upstreams for Names {
+    fn has(&self, name: &[u8]) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).has(name)
     }
 }
 

@@ -22,6 +22,7 @@ mod origin;
 mod proxy;
 mod registry;
 mod stopping;
+mod updated;
 mod wire;
 
 pub use authority::{Authority, client_tls, server_settings, server_tls};
@@ -35,6 +36,7 @@ pub use origin::Origin;
 pub use proxy::{Proxy, ProxyBuilder, Refusal, configured, plugin_code, proxy};
 pub use registry::{Access, Registry, basic, response, tar_gz};
 pub use stopping::Stopping;
+pub use updated::{ConfigFolder, UpdatedProxy, relink, wait_until};
 pub use wire::{Message, chunked, resident_bytes, socket_room};
 
 use std::time::Duration;

@@ -9,10 +9,10 @@ use proxywasm_runner::access_log::{AccessLogSettings, Format};
 use proxywasm_runner::config::ConfigFile;
 use proxywasm_runner::tls::{ClientTls, ServerTls};
 use proxywasm_runner::{
-    AcceptMode, Address, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DrainSettings,
-    Endpoint, Forwarded, ForwardingHeaders, HttpOptions, HttpProtocol, HttpSettings, HttpTarget,
-    ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget, TraceSettings, UpstreamSettings,
-    UpstreamTarget,
+    AcceptMode, Address, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS,
+    DEFAULT_OLD_STREAMS, DrainSettings, Endpoint, Forwarded, ForwardingHeaders, HttpOptions, HttpProtocol,
+    HttpSettings, HttpTarget, ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget,
+    TraceSettings, UpstreamSettings, UpstreamTarget,
 };
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -26,7 +26,7 @@ pub type Refusal = (String, Vec<(LogLevel, String)>);
 
 /// A running proxy. Stops when dropped.
 pub struct Proxy {
-    runner: Runner,
+    pub(super) runner: Runner,
 }
 
 /// A proxy to be.
@@ -372,6 +372,7 @@ impl ProxyBuilder {
             services: self.services,
             remotes: Vec::new(),
             admin: self.admin.then_some(ANY),
+            old_streams: DEFAULT_OLD_STREAMS,
             drain: self.drain,
             traces: self.traces,
         };
@@ -384,6 +385,11 @@ impl ProxyBuilder {
 // === impl Proxy ===
 
 impl Proxy {
+    /// The runner itself.
+    pub fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
     /// Its admin address, if it was asked for one.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.runner.admin_address()
@@ -430,7 +436,7 @@ impl Proxy {
 }
 
 /// The engine of all proxies of a test process.
-fn engine() -> &'static Engine {
+pub(super) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| Engine::new(EngineSettings::default()).unwrap())
 }

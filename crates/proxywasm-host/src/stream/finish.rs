@@ -50,6 +50,10 @@ impl Host {
         }
         self.run();
         self.close_if_done(key);
+        if self.retirement.may_be_due() {
+            // An instance for one stream goes with it.
+            self.end_retired();
+        }
     }
 
     /// The time at which [`Host::handle_deadline`] is to be called, if at any.
@@ -203,6 +207,7 @@ impl Host {
         };
         filter.alive = false;
         let (vm, context_id) = (filter.vm, filter.context_id);
+        self.retirement.context_ended = true;
         if let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) {
             instance.state().common.contexts.remove_context(context_id);
         }

@@ -176,6 +176,7 @@ impl Host {
             .retain(|deferred| (deferred.vm, deferred.generation) != (vm, generation));
         self.cancel_callouts(vm, generation);
         self.timers.set(vm, None);
+        self.retirement.context_ended = true;
         self.lose_backgrounds(vm, generation);
         let affected: Vec<StreamKey> = self
             .states

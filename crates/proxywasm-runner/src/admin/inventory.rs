@@ -42,20 +42,10 @@ impl Inventory {
             settings: settings.clone(),
             connections: Arc::clone(connections),
         });
-        let of_listeners = settings.listeners.iter().flat_map(|listener| {
-            let tables = listener.routes.iter();
-            let routes = tables.flat_map(|table| table.virtual_hosts().iter().flat_map(|host| &host.routes));
-            let chains = routes.filter_map(|route| route.chain.as_ref());
-            chains.chain([&listener.chain]).flat_map(|chain| chain.plugins())
-        });
-        let background = settings.background.iter().map(|background| &background.plugin);
-        let plugins = of_listeners.chain(background);
         Self {
             listeners: listeners.collect(),
             upstreams: upstreams.to_vec(),
-            plugins: plugins
-                .map(|plugin| (plugin.name().to_owned(), plugin.clone()))
-                .collect(),
+            plugins: settings.plugins(),
         }
     }
 }

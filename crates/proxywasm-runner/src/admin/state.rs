@@ -5,10 +5,11 @@ use crate::figures::Figures;
 use crate::recent::Recent;
 use crate::remote::Remote;
 use crate::shutdown::DrainRequest;
+use crate::update::Reloads;
 use proxywasm_host::{LogLevel, MetricRegistry};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 /// What operators have changed, for the workers to see.
@@ -41,6 +42,8 @@ pub(crate) struct State {
     /// What plugins said last.
     pub(crate) recent: Recent,
     inventory: Mutex<Arc<Inventory>>,
+    /// Has the configuration read again, where it comes from a file.
+    reloads: OnceLock<Reloads>,
     /// Where the end is asked for.
     pub(super) drain: DrainRequest,
     configuration: Mutex<Arc<Value>>,
@@ -73,6 +76,7 @@ impl State {
             figures: Arc::default(),
             recent: Recent::default(),
             inventory: Mutex::default(),
+            reloads: OnceLock::new(),
             drain: DrainRequest::default(),
             configuration: Mutex::default(),
         }
@@ -81,6 +85,16 @@ impl State {
     /// Tells each worker what operators change.
     pub(crate) fn overrides(&self) -> watch::Receiver<Overrides> {
         self.overrides.subscribe()
+    }
+
+    /// Whom to ask for a reload.
+    pub(crate) fn set_reloads(&self, reloads: Reloads) {
+        // There is one source at most.
+        let _ = self.reloads.set(reloads);
+    }
+
+    pub(super) fn reloads(&self) -> Option<&Reloads> {
+        self.reloads.get()
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {

@@ -164,11 +164,7 @@ impl Destination {
     /// A server of an upstream.
     fn choose(worker: &Worker, name: &str) -> Result<Self, String> {
         // The host knows the same names.
-        let cluster = worker
-            .clusters()
-            .get(name)
-            .cloned()
-            .ok_or("there is no such upstream")?;
+        let cluster = worker.clusters().get(name).ok_or("there is no such upstream")?;
         let endpoint = cluster.any_endpoint().ok_or("the upstream has no server")?;
         Ok(Self {
             cluster,

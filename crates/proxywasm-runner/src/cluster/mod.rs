@@ -21,7 +21,7 @@ pub use settings::{
     UpstreamSettings,
 };
 pub(crate) use shared::Shared;
-pub(crate) use watch::{needs_watch, watch_all};
+pub(crate) use watch::{UpstreamWatch, needs_watch};
 
 use crate::figures::{UpstreamFigures, WorkerFigures};
 use crate::routing::ECHO;
@@ -39,7 +39,10 @@ pub(crate) struct Cluster {
 }
 
 /// The upstreams of one worker, by their names.
-pub(crate) struct Clusters(HashMap<String, Rc<Cluster>>);
+pub(crate) struct Clusters {
+    named: RefCell<HashMap<String, Rc<Cluster>>>,
+    figures: Arc<WorkerFigures>,
+}
 
 /// The servers as a worker saw them last.
 struct View {
@@ -50,33 +53,46 @@ struct View {
 // === impl Clusters ===
 
 impl Clusters {
-    /// Those that are given, and the built-in echo.
-    pub(crate) fn new(shared: &[Arc<Shared>], figures: &WorkerFigures) -> Self {
-        let echo = Cluster::new(Arc::new(Shared::echo()), figures);
-        let echo = (ECHO.to_owned(), echo);
-        let named = shared.iter().map(|shared| {
-            (
-                shared.settings.name.clone(),
-                Cluster::new(Arc::clone(shared), figures),
-            )
-        });
-        Self([echo].into_iter().chain(named).collect())
+    /// The built-in echo.
+    pub(crate) fn new(figures: &Arc<WorkerFigures>) -> Self {
+        let echo = Cluster::new(Arc::new(Shared::echo()), figures, None);
+        Self {
+            named: RefCell::new([(ECHO.to_owned(), echo)].into()),
+            figures: Arc::clone(figures),
+        }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Rc<Cluster>> {
-        self.0.get(name)
+    /// Has these from now on, and the echo. Those that are the same keep their connections, and so do servers of one that was changed.
+    pub(crate) fn replace(&self, shared: &[Arc<Shared>]) {
+        let mut clusters = self.named.borrow_mut();
+        let before = std::mem::take(&mut *clusters);
+        clusters.extend(before.get(ECHO).map(|echo| (ECHO.to_owned(), Rc::clone(echo))));
+        for shared in shared {
+            let name = shared.settings.name.clone();
+            let cluster = match before.get(&name) {
+                Some(same) if Arc::ptr_eq(&same.shared, shared) => Rc::clone(same),
+                other => Cluster::new(Arc::clone(shared), &self.figures, other.map(|other| &**other)),
+            };
+            clusters.insert(name, cluster);
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Rc<Cluster>> {
+        self.named.borrow().get(name).cloned()
     }
 }
 
 // === impl Cluster ===
 
 impl Cluster {
-    fn new(shared: Arc<Shared>, figures: &WorkerFigures) -> Rc<Self> {
+    /// With the connections to servers that are those of `before`.
+    fn new(shared: Arc<Shared>, figures: &WorkerFigures, before: Option<&Self>) -> Rc<Self> {
+        let endpoints = before.map(|before| Rc::clone(&before.view.borrow().endpoints));
         Rc::new(Self {
             figures: figures.upstream(&shared.settings.name),
             view: RefCell::new(View {
                 version: 0,
-                endpoints: Rc::default(),
+                endpoints: endpoints.unwrap_or_default(),
             }),
             shared,
         })

@@ -29,6 +29,10 @@ impl Shared {
         &self.settings.name
     }
 
+    pub(crate) fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
     pub(crate) fn new(settings: UpstreamSettings) -> Self {
         let addresses = settings.endpoints.iter().filter_map(|endpoint| {
             let fixed = !is_name(&endpoint.target);
@@ -41,6 +45,25 @@ impl Shared {
             ejections: AtomicU64::new(0),
             settings,
         }
+    }
+
+    /// What takes the place of `before`: of servers that stay, what is known stays known, if they are asked in the same way whether they
+    /// are well.
+    pub(crate) fn succeeding(settings: UpstreamSettings, before: &Self) -> Self {
+        let shared = Self::new(settings);
+        if shared.settings.health_check == before.settings.health_check {
+            let (_, known) = before.endpoints();
+            let mut endpoints = shared.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+            for state in endpoints.iter_mut() {
+                let same = |known: &&Arc<EndpointState>| {
+                    known.weight == state.weight && known.target == state.target
+                };
+                if let Some(same) = known.iter().find(same) {
+                    *state = Arc::clone(same);
+                }
+            }
+        }
+        shared
     }
 
     /// The built-in echo.

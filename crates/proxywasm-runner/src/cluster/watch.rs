@@ -8,9 +8,11 @@ use crate::upstream::{HttpTarget, RequestBody, Upstream, connect};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderValue, Request};
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -22,32 +24,96 @@ pub(crate) fn needs_watch(shared: &Shared) -> bool {
     has_names(shared) || shared.settings.health_check.is_some()
 }
 
-/// Does what has to be done, until the workers are gone. Says by `ready` when all names were resolved for the first time.
-pub(crate) async fn watch_all(upstreams: Vec<Arc<Shared>>, ready: impl FnOnce(), mut shutdown: Shutdown) {
-    let mut tasks = JoinSet::new();
-    let mut first = JoinSet::new();
-    for shared in upstreams {
-        if has_names(&shared) {
-            let (resolved, is_resolved) = oneshot::channel();
-            let shared = Arc::clone(&shared);
-            tasks.spawn_local(async move {
-                let mut known = Vec::new();
-                resolve(&shared, &mut known).await;
-                let _ = resolved.send(());
-                keep_resolved(&shared, known).await;
-            });
-            first.spawn_local(is_resolved);
-        }
-        if let Some(check) = shared.settings.health_check.clone() {
-            tasks.spawn_local(async move { check_all(&shared, &Arc::new(check)).await });
+/// Keeps an eye on upstreams, on a thread of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct UpstreamWatch(mpsc::UnboundedSender<Watched>);
+
+/// The upstreams that are watched from now on, and who is told when the names of all were resolved for the first time.
+#[derive(Debug)]
+struct Watched {
+    upstreams: Vec<Arc<Shared>>,
+    ready: SyncSender<()>,
+}
+
+/// Does what has to be done, until the workers are gone.
+#[derive(Default)]
+struct Watching(Vec<(Arc<Shared>, JoinSet<()>)>);
+
+// === impl UpstreamWatch ===
+
+impl UpstreamWatch {
+    /// A watch, and what its thread has to do.
+    pub(crate) fn new(shutdown: Shutdown) -> (Self, impl Future<Output = ()>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), run(receiver, shutdown))
+    }
+
+    /// Watches these upstreams and no others. Waits, not for long, until their names are resolved.
+    pub(crate) fn set(&self, upstreams: &[Arc<Shared>]) {
+        let upstreams = upstreams.iter().filter(|shared| needs_watch(shared));
+        let (ready, is_ready) = sync_channel(1);
+        let watched = Watched {
+            upstreams: upstreams.cloned().collect(),
+            ready,
+        };
+        // An error says that the thread is gone, and with it what it would have done.
+        if self.0.send(watched).is_ok() {
+            let _ = is_ready.recv();
         }
     }
-    let all = async { while first.join_next().await.is_some() {} };
-    if tokio::time::timeout(FIRST_RESOLUTION, all).await.is_err() {
-        tracing::warn!("not all names of upstreams could be resolved in time; the others are served");
+}
+
+async fn run(mut wanted: mpsc::UnboundedReceiver<Watched>, mut shutdown: Shutdown) {
+    let mut watching = Watching::default();
+    let mut gone = pin!(shutdown.reached(Phase::Gone));
+    loop {
+        let watched = tokio::select! {
+            Some(watched) = wanted.recv() => watched,
+            () = &mut gone => return,
+        };
+        let mut first = watching.set(watched.upstreams);
+        tokio::task::spawn_local(async move {
+            let all = async { while first.join_next().await.is_some() {} };
+            if tokio::time::timeout(FIRST_RESOLUTION, all).await.is_err() {
+                tracing::warn!("not all names of upstreams could be resolved in time; the others are served");
+            }
+            let _ = watched.ready.send(());
+        });
     }
-    ready();
-    shutdown.reached(Phase::Gone).await;
+}
+
+// === impl Watching ===
+
+impl Watching {
+    /// Begins with those that are new, and leaves those alone that are not among them. Returns who waits for the first time that names are resolved.
+    fn set(&mut self, upstreams: Vec<Arc<Shared>>) -> JoinSet<Result<(), oneshot::error::RecvError>> {
+        self.0
+            .retain(|(known, _)| upstreams.iter().any(|shared| Arc::ptr_eq(shared, known)));
+        let mut first = JoinSet::new();
+        for shared in upstreams {
+            if self.0.iter().any(|(known, _)| Arc::ptr_eq(&shared, known)) {
+                continue;
+            }
+            let mut tasks = JoinSet::new();
+            if has_names(&shared) {
+                let (resolved, is_resolved) = oneshot::channel();
+                let shared = Arc::clone(&shared);
+                tasks.spawn_local(async move {
+                    let mut known = Vec::new();
+                    resolve(&shared, &mut known).await;
+                    let _ = resolved.send(());
+                    keep_resolved(&shared, known).await;
+                });
+                first.spawn_local(is_resolved);
+            }
+            if let Some(check) = shared.settings.health_check.clone() {
+                let shared = Arc::clone(&shared);
+                tasks.spawn_local(async move { check_all(&shared, &Arc::new(check)).await });
+            }
+            self.0.push((shared, tasks));
+        }
+        first
+    }
 }
 
 fn has_names(shared: &Shared) -> bool {

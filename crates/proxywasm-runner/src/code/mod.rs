@@ -16,6 +16,7 @@ pub use source::{CodeSource, CodeUrl, Credentials, FetchOptions, Secret, SourceE
 
 use crate::inspect;
 use proxywasm_host::{Engine, InstanceStrategy, LoadError, PluginCode};
+use sha2::Digest;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -161,13 +162,15 @@ pub fn read_all(sources: &[PluginSource], settings: &FetchSettings) -> Vec<Resul
     codes.collect()
 }
 
-/// Compiles the code of several plugins: what is the same only once, and all that is not at the same time.
+/// Compiles the code of several plugins: what is the same only once, what is known for its strategy not at all, and all else at the same
+/// time.
 ///
 /// # Errors
 /// The first of them that cannot be used, by its number.
 pub(crate) fn compile_all(
     engine: &Engine,
     codes: Vec<(&CodeSource, Vec<u8>, InstanceStrategy)>,
+    known: &[(InstanceStrategy, Arc<PluginCode>)],
 ) -> Result<Vec<Arc<PluginCode>>, (usize, Box<CodeError>)> {
     let mut distinct: Vec<Distinct> = Vec::new();
     let mut places = Vec::new();
@@ -175,10 +178,14 @@ pub(crate) fn compile_all(
         let same = |other: &Distinct| other.strategy == strategy && other.bytes == bytes;
         let place = distinct.iter().position(same).unwrap_or(distinct.len());
         if place == distinct.len() {
+            let hash: [u8; 32] = sha2::Sha256::digest(&bytes).into();
+            let mut known = known.iter();
+            let known = known.find(|(of, code)| *of == strategy && code.hash() == hash);
+            let loaded = known.map(|(_, code)| OnceLock::from(Ok(Arc::clone(code))));
             distinct.push(Distinct {
                 bytes,
                 strategy,
-                loaded: OnceLock::new(),
+                loaded: loaded.unwrap_or_default(),
             });
         }
         places.push((source, place));
@@ -213,12 +220,11 @@ fn compile(engine: &Engine, codes: &[Distinct]) {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(code) = codes.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let loaded = engine.load_for(&code.bytes, code.strategy);
-                    if let Ok(loaded) = &loaded {
+                    code.loaded.get_or_init(|| {
+                        let loaded = engine.load_for(&code.bytes, code.strategy)?;
                         inspect::note_origin(loaded.hash(), &code.bytes);
-                    }
-                    // Nobody else has this number.
-                    let _ = code.loaded.set(loaded);
+                        Ok(loaded)
+                    });
                 }
             });
         }

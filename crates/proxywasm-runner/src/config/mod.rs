@@ -31,21 +31,23 @@ mod redact;
 mod redis;
 mod reference;
 mod routes;
+mod source;
 mod starter;
 mod stores;
 mod tls;
 mod toml;
 mod traces;
 mod units;
+mod updates;
 mod upstreams;
 mod url;
 
 pub use diagnostic::Diagnostic;
 pub use reference::{reference, schema};
+pub use source::ConfigSource;
 pub use starter::STARTER;
 
-use crate::code::{FetchSettings, compile_all, read_all};
-use crate::log::LogOptions;
+use crate::log::{LogOptions, RateLimited};
 use crate::remote::Remote;
 use crate::routing::RouteTable;
 use crate::settings::{BackgroundSettings, HttpSettings, ListenerSettings, Settings};
@@ -68,6 +70,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stores::{QueuesEntry, StoresEntry};
 use traces::TracesEntry;
+use updates::UpdatesEntry;
 use upstreams::UpstreamEntry;
 use wasi_kvstore::InProcessStores;
 use wasi_queue::InProcessQueues;
@@ -124,6 +127,9 @@ struct Root {
     queues: QueuesEntry,
     /// Who this runner is, for plugins that ask for the properties of `node`. Default: nothing is known.
     node: Option<NodeEntry>,
+    /// How it is updated while it runs.
+    #[serde(default)]
+    updates: UpdatesEntry,
     /// Servers that plugins can call, by HTTP/1.1 and by gRPC (HTTP/2 without TLS). Default: none.
     #[serde(default)]
     upstreams: Vec<UpstreamEntry>,
@@ -232,6 +238,45 @@ impl ConfigFile {
     pub fn build(&self, engine: &Engine, services: &Services) -> Result<Settings, Diagnostic> {
         // A server is connected to while plugins compile.
         let (services, remotes) = self.with_state(services)?;
+        let services = Services {
+            properties: self.root.node.as_ref().map(|node| Arc::new(node.settings()) as _),
+            ..services
+        };
+        let settings = self.assemble(engine, services, remotes, None)?;
+        settings.remotes.iter().for_each(|remote| remote.wait_until_up());
+        Ok(settings)
+    }
+
+    /// The same for a runner that serves already: state, services and what has not changed of its plugins are taken from there.
+    ///
+    /// # Errors
+    /// As of [`ConfigFile::build`].
+    pub fn rebuild(&self, served: &Settings) -> Result<Settings, Diagnostic> {
+        let known: Vec<Plugin> = served.plugins().into_values().collect();
+        // Workers limit by themselves what their plugins log.
+        let log = RateLimited::new(
+            Arc::clone(&served.services.log),
+            self.log_options().plugin_messages,
+        );
+        let services = Services {
+            log: Arc::new(log),
+            ..served.services.clone()
+        };
+        let settings = self.assemble(&served.engine, services, served.remotes.clone(), Some(&known))?;
+        Ok(Settings {
+            services: served.services.clone(),
+            ..settings
+        })
+    }
+
+    /// Puts everything together. Plugins that are among those that are known are not made again.
+    fn assemble(
+        &self,
+        engine: &Engine,
+        services: Services,
+        remotes: Vec<Arc<dyn Remote>>,
+        known: Option<&[Plugin]>,
+    ) -> Result<Settings, Diagnostic> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let upstreams = self
             .root
@@ -243,10 +288,9 @@ impl ConfigFile {
             .map_err(|(location, message)| self.at(location, message))?;
         let services = Services {
             upstreams: crate::settings::names(&upstreams),
-            properties: self.root.node.as_ref().map(|node| Arc::new(node.settings()) as _),
             ..services
         };
-        let plugins = self.plugins(engine, &services)?;
+        let plugins = self.plugins(engine, &services, known)?;
         let mut listeners = Vec::new();
         for entry in &self.root.listeners.value {
             // `check` saw that all are there.
@@ -289,7 +333,6 @@ impl ConfigFile {
                 run: entry.run.into(),
             })
         });
-        remotes.iter().for_each(|remote| remote.wait_until_up());
         Ok(Settings {
             background: background.collect(),
             workers: self.root.workers.unwrap_or_else(crate::settings::default_workers),
@@ -301,49 +344,8 @@ impl ConfigFile {
             admin: self.root.admin.as_ref().map(AdminEntry::address),
             drain: self.root.drain.settings(),
             traces: self.root.traces.as_ref().map(|entry| entry.value.settings()),
+            old_streams: self.root.updates.old_streams(),
         })
-    }
-
-    /// The plugins by name, compiled and started.
-    fn plugins(&self, engine: &Engine, services: &Services) -> Result<HashMap<&str, Plugin>, Diagnostic> {
-        let entries = &self.root.plugins;
-        let sources = entries.iter().map(|entry| entry.source(self.folder()));
-        let sources: Vec<_> = sources
-            .collect::<Result<_, _>>()
-            .map_err(|(location, message)| self.at(location, message))?;
-        let settings = FetchSettings {
-            offline: self.offline,
-            ..self.root.remote_code.settings(self.folder())
-        };
-        let (mut configs, mut codes) = (Vec::new(), Vec::new());
-        let read = read_all(&sources, &settings);
-        for ((entry, source), code) in entries.iter().zip(&sources).zip(read) {
-            let config = entry
-                .to_config()
-                .map_err(|(location, message)| self.at(location, message))?;
-            match code {
-                Ok(code) => {
-                    codes.push((&source.source, code, config.instances));
-                    configs.push((entry, config));
-                }
-                Err(error) if self.offline && error.is_of_offline() => {
-                    tracing::warn!(plugin = entry.name.value, "not checked: {error}");
-                }
-                Err(error) => return Err(self.at(entry.code_location(), error.to_string())),
-            }
-        }
-        let codes = compile_all(engine, codes).map_err(|(number, error)| {
-            let entry = configs.get(number).map(|(entry, _)| entry);
-            let location = entry.map_or(Location::UNKNOWN, |entry| entry.code_location());
-            self.at(location, error.to_string())
-        })?;
-        let mut plugins = HashMap::new();
-        for ((entry, config), code) in configs.into_iter().zip(codes) {
-            let plugin = Plugin::new(engine, code, config, services)
-                .map_err(|error| self.at(entry.name.referenced, error.to_string()))?;
-            plugins.insert(entry.name.value.as_str(), plugin);
-        }
-        Ok(plugins)
     }
 
     /// What names of files are relative to.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Where the requests of a listener go, as one worker has it.
 pub(crate) enum Destination {
     /// All to one upstream, without a look at them; it is called so.
-    One(Box<Upstream>, String),
+    One(Rc<Upstream>, String),
     /// By routes.
     Routed(Box<Routed>),
 }
@@ -114,7 +114,7 @@ impl Routed {
         for route in table.virtual_hosts().iter().flat_map(|host| &host.routes) {
             if let Action::Forward(forward) = &route.action {
                 for share in forward.split.shares() {
-                    let found = upstreams.get(&share.upstream).cloned();
+                    let found = upstreams.get(&share.upstream);
                     named.extend(found.map(|found| (share.upstream.clone(), found)));
                 }
             }

@@ -5,8 +5,8 @@
 use super::program::Program;
 use super::successor::Successor;
 use super::systemd;
-use crate::listen::Held;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -32,10 +32,10 @@ impl Restarts {
     }
 
     /// Completes when another process has taken the place of this one, which then has to end. As long as none does, this process goes on.
-    pub(crate) async fn handed_over(&mut self, sockets: &[Held]) {
+    pub(crate) async fn handed_over(&mut self, sockets: impl Fn() -> io::Result<Vec<(String, OwnedFd)>>) {
         while self.asked.recv().await.is_some() {
             tracing::info!("SIGUSR2: starting a new process");
-            match self.hand_over(sockets).await {
+            match self.hand_over(&sockets).await {
                 Ok(process) => {
                     tracing::info!(process, "the new process serves");
                     systemd::has_successor(process);
@@ -47,9 +47,12 @@ impl Restarts {
         std::future::pending().await
     }
 
-    async fn hand_over(&self, sockets: &[Held]) -> Result<u32, Box<dyn std::error::Error>> {
+    async fn hand_over(
+        &self,
+        sockets: &impl Fn() -> io::Result<Vec<(String, OwnedFd)>>,
+    ) -> Result<u32, Box<dyn std::error::Error>> {
         let program = self.program.as_ref().map_err(ToString::to_string)?;
-        let successor = Successor::start(program, sockets)?;
+        let successor = Successor::start(program, sockets()?)?;
         Ok(successor.ready(PATIENCE).await?)
     }
 }

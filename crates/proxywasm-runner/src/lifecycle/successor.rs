@@ -2,7 +2,7 @@
 
 use super::predecessor::READY;
 use super::program::Program;
-use crate::listen::{Held, PREDECESSOR};
+use crate::listen::PREDECESSOR;
 use command_fds::{CommandFdExt, FdMapping, FdMappingCollision};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -58,7 +58,7 @@ const MAX_REPORT: u64 = 4096;
 
 impl Successor {
     /// Starts the program again, with the sockets. To be called within a runtime.
-    pub(super) fn start(program: &Program, sockets: &[Held]) -> Result<Self, SuccessorError> {
+    pub(super) fn start(program: &Program, sockets: Vec<(String, OwnedFd)>) -> Result<Self, SuccessorError> {
         if std::process::id() == 1 {
             return Err(SuccessorError::FirstProcess);
         }
@@ -66,9 +66,7 @@ impl Successor {
         own.set_nonblocking(true).map_err(SuccessorError::Sockets)?;
         let connection = UnixStream::from_std(own).map_err(SuccessorError::Sockets)?;
         let mut given = vec![(PREDECESSOR.to_owned(), OwnedFd::from(other))];
-        for socket in sockets {
-            given.push(socket.handed_over().map_err(SuccessorError::Sockets)?);
-        }
+        given.extend(sockets);
         let names: Vec<String> = given.iter().map(|(name, _)| name.clone()).collect();
         let descriptors = given.into_iter().map(|(_, descriptor)| descriptor);
         let mappings = (FIRST_DESCRIPTOR..).zip(descriptors);

@@ -1,17 +1,16 @@
 //! What becomes of the requests of a route.
 
-use super::matching::{PathMatch, behind};
+use super::matching::{PathMatch, Pattern, behind};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, request};
-use regex::Regex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What becomes of the requests of a route.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// They go to an upstream.
     Forward(Forward),
@@ -22,7 +21,7 @@ pub enum Action {
 }
 
 /// How requests go to upstreams.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
     /// To which.
     pub split: Split,
@@ -55,7 +54,7 @@ pub struct Share {
 }
 
 /// What becomes of a path. The query stays.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PathRewrite {
     /// Nothing.
     #[default]
@@ -65,11 +64,11 @@ pub enum PathRewrite {
     /// The prefix that the route matched is replaced.
     Prefix(String),
     /// What an expression finds first is replaced; `$1` or `${name}` stand for its groups.
-    Regex(Regex, String),
+    Regex(Pattern, String),
 }
 
 /// Another place. What is not said stays as in the request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
     pub status: StatusCode,
@@ -84,7 +83,7 @@ pub struct Redirect {
 }
 
 /// An answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectResponse {
     /// Its status.
     pub status: StatusCode,
@@ -95,7 +94,7 @@ pub struct DirectResponse {
 }
 
 /// What becomes of the headers of a message: some are taken off, then some set, then some added.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderEdits {
     /// Those to take off.
     pub remove: Vec<HeaderName>,
@@ -106,6 +105,15 @@ pub struct HeaderEdits {
 }
 
 // === impl Split ===
+
+/// The same parts; how far their rounds are does not count.
+impl PartialEq for Split {
+    fn eq(&self, other: &Self) -> bool {
+        self.shares == other.shares
+    }
+}
+
+impl Eq for Split {}
 
 impl Split {
     /// All to one.

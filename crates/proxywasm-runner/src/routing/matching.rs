@@ -3,11 +3,12 @@
 use http::{HeaderMap, HeaderName, Method, request};
 use regex::Regex;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 use thiserror::Error;
 
 /// The requests that a route is for: those that fit all of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RouteMatch {
     /// The path.
     pub path: PathMatch,
@@ -20,7 +21,7 @@ pub struct RouteMatch {
 }
 
 /// Which paths. The query is no part of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PathMatch {
     /// Any.
     #[default]
@@ -30,11 +31,11 @@ pub enum PathMatch {
     /// This one and what is below it, in whole segments: `/a` is for `/a` and `/a/b`, not for `/ab`.
     Prefix(String),
     /// Those that a regular expression describes whole.
-    Regex(Regex),
+    Regex(Pattern),
 }
 
 /// Which values of a header. If it has several, one has to fit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderMatch {
     /// The name.
     pub name: HeaderName,
@@ -45,7 +46,7 @@ pub struct HeaderMatch {
 }
 
 /// Which values of a query parameter, as they are written: nothing is decoded. If it has several, one has to fit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryMatch {
     /// The name.
     pub name: String,
@@ -54,7 +55,7 @@ pub struct QueryMatch {
 }
 
 /// Which texts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueMatch {
     /// Any.
     Present,
@@ -67,7 +68,7 @@ pub enum ValueMatch {
     /// Those that have it.
     Contains(String),
     /// Those that a regular expression describes whole.
-    Regex(Regex),
+    Regex(Pattern),
 }
 
 /// Which hosts, whatever their port.
@@ -86,6 +87,10 @@ pub enum HostPattern {
 #[error("`{0}` is no host: write `example.test`, `*.example.test` or `*`, without a port")]
 pub struct HostPatternError(String);
 
+/// A compiled regular expression. Those are equal that were written alike.
+#[derive(Debug, Clone)]
+pub struct Pattern(Regex);
+
 /// Compiled expressions take at most so much memory.
 const REGEX_BYTES: usize = 1 << 20;
 
@@ -93,7 +98,7 @@ const REGEX_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// It is none, or too large.
-pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+pub fn whole(pattern: &str) -> Result<Pattern, regex::Error> {
     // Alone first, so that `a)(b` cannot become one by what is put around it, and errors show what was written.
     part(pattern)?;
     part(&format!("^(?:{pattern})$"))
@@ -103,8 +108,27 @@ pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
 ///
 /// # Errors
 /// As of [`whole`].
-pub fn part(pattern: &str) -> Result<Regex, regex::Error> {
-    regex::RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build()
+pub fn part(pattern: &str) -> Result<Pattern, regex::Error> {
+    let regex = regex::RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build();
+    regex.map(Pattern)
+}
+
+// === impl Pattern ===
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Deref for Pattern {
+    type Target = Regex;
+
+    fn deref(&self) -> &Regex {
+        &self.0
+    }
 }
 
 // === impl RouteMatch ===

@@ -10,7 +10,8 @@ mod path;
 
 pub use action::{Action, DirectResponse, Forward, HeaderEdits, PathRewrite, Redirect, Share, Split};
 pub use matching::{
-    HeaderMatch, HostPattern, HostPatternError, PathMatch, QueryMatch, RouteMatch, ValueMatch, part, whole,
+    HeaderMatch, HostPattern, HostPatternError, PathMatch, Pattern, QueryMatch, RouteMatch, ValueMatch, part,
+    whole,
 };
 pub use path::{EscapedSlashes, PathRefusal, PathRules};
 
@@ -25,7 +26,7 @@ use std::sync::Arc;
 pub const ECHO: &str = "echo";
 
 /// The routes of a listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteTable {
     exact: HashMap<String, usize>,
     /// The longest first.
@@ -47,7 +48,7 @@ pub(crate) struct RoutePlace {
 }
 
 /// The routes for some hosts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualHost {
     /// The hosts. One that several virtual hosts have is the first one's.
     pub hosts: Vec<HostPattern>,
@@ -56,7 +57,7 @@ pub struct VirtualHost {
 }
 
 /// Some requests, and what becomes of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Its name, for plugins and logs.
     pub name: Option<Arc<str>>,

@@ -3,38 +3,30 @@
 use super::PLUGIN_GRACE;
 use super::acceptor::Handover;
 use super::ending::WorkerEnding;
-use crate::access_log::AccessLog;
+use super::listeners::{ListenerPart, Listeners, LogPart};
 use crate::admin::Overrides;
-use crate::driver::{Destination, HttpListener, Observer, Routed};
-use crate::forwarding::RequestIds;
-use crate::routing::ECHO;
-use crate::server::{Application, Connections, Drain, Service};
-use crate::settings::{BackgroundSettings, ListenerSettings};
+use crate::cluster::Shared;
+use crate::server::{Connections, Drain};
+use crate::settings::BackgroundSettings;
 use crate::shutdown::{Phase, Shutdown};
-use crate::tcp::TcpRoute;
 use crate::trace::Tracer;
 use crate::transport::BoundListener;
-use crate::upstream::{Upstream, UpstreamTarget};
 use crate::worker::Worker;
 use proxywasm_host::Plugin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::SyncSender;
+use std::time::Instant;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
 /// What a worker's thread begins with.
 pub(super) struct WorkerStart {
-    pub(super) listeners: Vec<ListenerSettings>,
-    /// How many connections each listener has in all workers.
-    pub(super) connections: Vec<Arc<AtomicUsize>>,
-    /// Sockets of its own, and which listener each is for.
-    pub(super) sockets: Vec<(usize, BoundListener)>,
+    pub(super) number: usize,
     pub(super) handovers: mpsc::UnboundedReceiver<Handover>,
+    pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) load: Arc<AtomicUsize>,
-    /// The access log of each, if it has one.
-    pub(super) access_logs: Vec<Option<AccessLog>>,
     pub(super) overrides: watch::Receiver<Overrides>,
     pub(super) shutdown: Shutdown,
     pub(super) ending: WorkerEnding,
@@ -42,20 +34,43 @@ pub(super) struct WorkerStart {
     pub(super) tracer: Option<Arc<Tracer>>,
 }
 
-/// The background plugins of a worker.
-pub(super) fn background_of(worker: usize, background: &[BackgroundSettings]) -> Vec<Plugin> {
-    let own = background.iter().filter(|settings| settings.runs_in(worker));
-    own.map(|settings| settings.plugin.clone()).collect()
+/// Something that a worker does between two turns.
+pub(super) enum Order {
+    /// It serves another version of the settings from now on.
+    Serve(Box<WorkerVersion>),
+    /// It looks how its plugins are.
+    Look(Box<dyn FnOnce(&Worker) + Send>),
+}
+
+/// What a worker serves.
+pub(super) struct WorkerVersion {
+    /// The same for all workers.
+    pub(super) version: Arc<Version>,
+    /// Sockets of this worker's own, and which listener each is for.
+    pub(super) sockets: Vec<(usize, BoundListener)>,
+
+    /// The access logs of the listeners, in their order.
+    pub(super) logs: Vec<LogPart>,
+    /// Dropped when it serves it.
+    pub(super) _done: SyncSender<()>,
+}
+
+/// What all workers serve.
+pub(super) struct Version {
+    pub(super) listeners: Vec<ListenerPart>,
+    pub(super) upstreams: Vec<Arc<Shared>>,
+    pub(super) background: Vec<BackgroundSettings>,
+    /// Plugins that were there before, and until when their streams may go on.
+    pub(super) retired: Vec<Plugin>,
+    pub(super) retired_until: Instant,
 }
 
 /// The life of a worker.
 pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerStart) {
     let WorkerStart {
-        listeners,
-        connections,
-        access_logs,
-        sockets,
+        number,
         mut handovers,
+        mut orders,
         load,
         overrides,
         mut shutdown,
@@ -64,45 +79,27 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
     } = start;
     runtime.block_on(async {
         worker.spawn_tasks(overrides);
-        let services: Vec<Rc<Service>> = listeners
-            .into_iter()
-            .zip(connections)
-            .zip(access_logs)
-            .map(|((listener, connections), log)| {
-                Rc::new(service(worker, listener, connections, log, tracer.clone()))
-            })
-            .collect();
         let drain = Drain::new(shutdown.clone(), ending.idle);
-        tokio::task::spawn_local(Rc::clone(&drain).watch());
-        let connections = Connections::new(load, &drain);
-        let mut accepting = JoinSet::new();
-        for (listener, socket) in sockets {
-            let Some(service) = services.get(listener) else {
-                continue;
-            };
-            match socket.into_listener() {
-                Ok(socket) => {
-                    accepting.spawn_local(Rc::clone(&connections).accept(socket, Rc::clone(service)));
+        let connections = Connections::new(load);
+        let listeners = Rc::new(Listeners::new(worker, &connections, &drain, tracer));
+        let (ordered, of_worker) = (Rc::clone(&listeners), Rc::clone(worker));
+        tokio::task::spawn_local(async move {
+            while let Some(order) = orders.recv().await {
+                match order {
+                    Order::Serve(version) => serve(number, &of_worker, &ordered, *version),
+                    Order::Look(look) => look(&of_worker),
                 }
-                Err(error) => tracing::error!(%error, "a socket cannot be used"),
             }
-        }
+        });
         let mut cutting = shutdown.clone();
         let done = async {
             // Until all who accept have stopped.
             let taking = async {
                 while let Some(handover) = handovers.recv().await {
-                    let Some(service) = services.get(handover.listener) else {
-                        continue;
-                    };
-                    match handover.socket.into_socket() {
-                        Ok(socket) => connections.serve(socket, handover.peer, service),
-                        Err(error) => tracing::warn!(%error, "an accepted connection cannot be used"),
-                    }
+                    listeners.serve(handover.listener, handover.socket, handover.peer);
                 }
             };
-            let accepted = async { while accepting.join_next().await.is_some() {} };
-            tokio::join!(taking, accepted, shutdown.reached(Phase::Closing));
+            tokio::join!(taking, shutdown.reached(Phase::Closing));
             connections.drained().await;
         };
         let finished = tokio::select! {
@@ -121,72 +118,21 @@ pub(super) fn work(runtime: &LocalRuntime, worker: &Rc<Worker>, start: WorkerSta
     drop(ending);
 }
 
-/// What a worker does with the connections of a listener.
-fn service(
-    worker: &Rc<Worker>,
-    listener: ListenerSettings,
-    connections: Arc<AtomicUsize>,
-    log: Option<AccessLog>,
-    tracer: Option<Arc<Tracer>>,
-) -> Service {
-    let figures = worker.figures().listener(&listener.name());
-    let observer = Rc::new(Observer {
-        listener: listener.name(),
-        figures: Arc::clone(&figures),
-        log,
-    });
-    Service {
-        figures,
-        proxy_protocol: listener.proxy_protocol,
-        tls: listener.tls.clone(),
-        http: listener.limits.clone(),
-        max_connections: listener.max_connections.get(),
-        connections,
-        application: application(worker, listener, observer, tracer),
+/// Serves a version from now on. Nothing comes between its steps.
+fn serve(number: usize, worker: &Worker, listeners: &Listeners, of_worker: WorkerVersion) {
+    let WorkerVersion {
+        version,
+        sockets,
+        logs,
+        ..
+    } = of_worker;
+    worker.set_upstreams(&version.upstreams);
+    listeners.set(&version.listeners, logs);
+    worker.retire(&version.retired, version.retired_until);
+    let own = version.background.iter();
+    let own = own.filter(|settings| settings.runs_in(number));
+    worker.keep_running(own.map(|settings| settings.plugin.clone()).collect());
+    for (listener, socket) in sockets {
+        listeners.accept(listener, socket);
     }
-}
-
-/// What it does with what comes on them.
-fn application(
-    worker: &Rc<Worker>,
-    listener: ListenerSettings,
-    observer: Rc<Observer>,
-    tracer: Option<Arc<Tracer>>,
-) -> Application {
-    let name = listener.name();
-    let upstream = listener.upstream.to_string();
-    let figures = worker.figures();
-    let destination = match (listener.routes, listener.upstream) {
-        (Some(table), _) => {
-            let routed = Routed::new(&name, table, listener.http.paths, worker.clusters(), figures);
-            Destination::Routed(Box::new(routed))
-        }
-        (None, UpstreamTarget::Echo) => {
-            Destination::One(Box::new(Upstream::new(None, None)), ECHO.to_owned())
-        }
-        (None, UpstreamTarget::Http(target)) => {
-            let counted = figures.upstream(&upstream);
-            let target = Upstream::new(Some(&target), Some(&counted));
-            Destination::One(Box::new(target), upstream)
-        }
-        (None, UpstreamTarget::Tcp(target)) => {
-            return Application::Tcp(Rc::new(TcpRoute {
-                worker: Rc::clone(worker),
-                chain: listener.chain,
-                target,
-                observer,
-                figures: figures.upstream(&upstream),
-                upstream,
-            }));
-        }
-    };
-    Application::Http(Rc::new(HttpListener {
-        worker: Rc::clone(worker),
-        chain: listener.chain,
-        destination,
-        http: listener.http,
-        request_ids: RequestIds::default(),
-        observer,
-        tracer,
-    }))
 }

@@ -15,7 +15,7 @@ pub(crate) struct Drain {
     begun: Cell<bool>,
     shutdown: Shutdown,
     idle: Duration,
-    under_way: [Cell<usize>; KINDS.len()],
+    under_way: Rc<[Cell<usize>; KINDS.len()]>,
 }
 
 /// What may have to be cut.
@@ -54,7 +54,17 @@ impl Drain {
             begun: Cell::new(false),
             shutdown,
             idle,
-            under_way: Default::default(),
+            under_way: Rc::default(),
+        })
+    }
+
+    /// The same for the connections of a listener, which may end before. What is under way there is under way here.
+    pub(crate) fn part(&self, shutdown: Shutdown) -> Rc<Self> {
+        Rc::new(Self {
+            begun: Cell::new(false),
+            shutdown,
+            idle: self.idle,
+            under_way: Rc::clone(&self.under_way),
         })
     }
 
@@ -97,13 +107,13 @@ impl Drain {
 
     /// Adds what is under way to what was cut.
     pub(crate) fn cut(&self, cut: &Cut) {
-        for (all, own) in cut.0.iter().zip(&self.under_way) {
+        for (all, own) in cut.0.iter().zip(self.under_way.iter()) {
             all.fetch_add(own.get(), Ordering::Relaxed);
         }
     }
 
     fn cell(&self, kind: Kind) -> &Cell<usize> {
-        let [http1, http2, tcp, upgraded] = &self.under_way;
+        let [http1, http2, tcp, upgraded] = &*self.under_way;
         match kind {
             Kind::Http1 => http1,
             Kind::Http2 => http2,

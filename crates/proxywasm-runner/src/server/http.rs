@@ -1,10 +1,11 @@
 //! Connections of HTTP clients.
 
+use super::HttpSlot;
 use super::drain::{Drain, Kind};
 use super::idle::Streams;
 use super::options::HttpOptions;
 use super::preface;
-use crate::driver::{self, Client, HttpListener};
+use crate::driver::{self, Client};
 use crate::properties::ConnectionProperties;
 use crate::tls::HTTP_2;
 use crate::trace;
@@ -25,7 +26,7 @@ const HEADERS_WITHOUT_ALLOCATION: usize = 100;
 pub(super) async fn serve(
     stream: Stream,
     properties: ConnectionProperties,
-    listener: Rc<HttpListener>,
+    listener: Rc<HttpSlot>,
     options: &HttpOptions,
     drain: &Rc<Drain>,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -60,7 +61,7 @@ async fn speaks_http2(stream: &Stream, options: &HttpOptions) -> io::Result<bool
 async fn serve_http1(
     stream: Stream,
     properties: ConnectionProperties,
-    listener: Rc<HttpListener>,
+    listener: Rc<HttpSlot>,
     options: &HttpOptions,
     drain: &Rc<Drain>,
 ) -> hyper::Result<()> {
@@ -70,6 +71,7 @@ async fn serve_http1(
     let service = service_fn(move |request| {
         let (listener, client, ends) = (Rc::clone(&listener), Rc::clone(&requests), Rc::clone(&ends));
         async move {
+            let listener = Rc::clone(&listener.borrow());
             let mut response = trace::serve(&listener, &client, request).await?;
             if ends.has_begun() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 let headers = response.headers_mut();
@@ -111,7 +113,7 @@ async fn serve_http1(
 async fn serve_http2(
     stream: Stream,
     properties: ConnectionProperties,
-    listener: Rc<HttpListener>,
+    listener: Rc<HttpSlot>,
     options: &HttpOptions,
     drain: &Rc<Drain>,
 ) -> hyper::Result<()> {
@@ -121,6 +123,7 @@ async fn serve_http2(
     let service = service_fn(move |request| {
         let (listener, client, stream) = (Rc::clone(&listener), Rc::clone(&client), opened.open());
         async move {
+            let listener = Rc::clone(&listener.borrow());
             let response = trace::serve(&listener, &client, request).await?;
             Ok::<_, driver::Aborted>(response.map(|body| stream.keep(body)))
         }

@@ -35,6 +35,16 @@ pub(crate) trait Reload: fmt::Debug + Send + Sync {
 
     /// The files.
     fn files(&self) -> Vec<PathBuf>;
+
+    /// Where it is, which tells it from others.
+    fn address(&self) -> usize;
+}
+
+impl dyn Reload {
+    /// Whether it is shared with another.
+    pub(crate) fn is_same(&self, other: &dyn Reload) -> bool {
+        self.address() == other.address()
+    }
 }
 
 // === impl Reloadable ===
@@ -68,6 +78,10 @@ impl<S: TlsSettings> Reload for Reloadable<S> {
 
     fn files(&self) -> Vec<PathBuf> {
         self.0.settings.files()
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 }
 

@@ -1,13 +1,8 @@
 //! Certificates that change: their files are watched, and read again when they do.
-//!
-//! Folders are watched, not files, so that one which is put in the place of another by renaming is seen, and so is a link to another
-//! folder, as Kubernetes changes it. A file counts as changed when it is another one, or was written to.
 
 use super::reloadable::Reload;
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use crate::update::{FileWatch, Versions};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -17,29 +12,26 @@ use std::time::{Duration, Instant};
 pub(crate) struct WatchTrigger(Sender<Wake>);
 
 /// Configurations whose files are watched.
-#[derive(Debug)]
 pub(crate) struct Watch {
     watched: Vec<Watched>,
     wakes: Receiver<Wake>,
-    /// Goes on for as long as this; there is none where the system gives none.
-    _watcher: Option<RecommendedWatcher>,
+    files: FileWatch,
 }
 
 #[derive(Debug)]
 struct Watched {
     config: Arc<dyn Reload>,
-    seen: Vec<Option<Version>>,
+    seen: Versions,
 }
 
-/// What tells one version of a file from another: device, number, length, and when it was written to.
-type Version = (u64, u64, u64, i64, i64);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Wake {
     /// Something has happened in a folder.
     Changed,
     /// Everything is to be read again.
     All,
+    /// Others are to be watched.
+    Set(Vec<Arc<dyn Reload>>),
     Stop,
 }
 
@@ -57,6 +49,11 @@ impl WatchTrigger {
         let _ = self.0.send(Wake::All);
     }
 
+    /// Has these configurations watched from now on. They were read just now, but for those that were watched already.
+    pub(crate) fn set(&self, configs: Vec<Arc<dyn Reload>>) {
+        let _ = self.0.send(Wake::Set(configs));
+    }
+
     /// Ends the watch.
     pub(crate) fn stop(&self) {
         let _ = self.0.send(Wake::Stop);
@@ -69,21 +66,16 @@ impl Watch {
     /// Watches the files of configurations from now on.
     pub(crate) fn new(configs: Vec<Arc<dyn Reload>>) -> (WatchTrigger, Self) {
         let (sender, wakes) = mpsc::channel();
-        let watched = configs.into_iter().map(|config| Watched {
-            seen: versions(&*config),
-            config,
-        });
-        let watched: Vec<Watched> = watched.collect();
-        let watcher = watch_folders(&watched, sender.clone());
-        let watch = Self {
-            watched,
+        let changed = sender.clone();
+        let mut watch = Self {
+            watched: Vec::new(),
             wakes,
-            _watcher: watcher
-                .inspect_err(|error| {
-                    tracing::warn!(%error, "changes of certificates are not noticed; SIGHUP has them read again");
-                })
-                .ok(),
+            files: FileWatch::new(move || {
+                let _ = changed.send(Wake::Changed);
+            }),
         };
+        watch.set(configs);
+        watch.watch();
         (WatchTrigger(sender), watch)
     }
 
@@ -91,17 +83,17 @@ impl Watch {
     pub(crate) fn run(mut self) {
         while let Some(all) = self.next() {
             for watched in &mut self.watched {
-                let now = versions(&*watched.config);
-                if all || now != watched.seen {
-                    watched.seen = now;
+                if all || watched.seen.have_changed() {
+                    watched.seen = Versions::of(&watched.config.files());
                     reload(&*watched.config);
                 }
             }
+            self.watch();
         }
     }
 
     /// Waits until something has happened and nothing does any more, or for long enough. Returns whether everything is to be read; nothing at the end.
-    fn next(&self) -> Option<bool> {
+    fn next(&mut self) -> Option<bool> {
         let mut all = false;
         let mut wake = self.wakes.recv().ok()?;
         let begin = Instant::now();
@@ -110,6 +102,7 @@ impl Watch {
                 Wake::Stop => return None,
                 Wake::All => all = true,
                 Wake::Changed => {}
+                Wake::Set(configs) => self.set(configs),
             }
             if begin.elapsed() >= LONGEST {
                 return Some(all);
@@ -119,6 +112,26 @@ impl Watch {
                 Err(RecvTimeoutError::Timeout) => return Some(all),
                 Err(RecvTimeoutError::Disconnected) => return None,
             };
+        }
+    }
+
+    fn set(&mut self, configs: Vec<Arc<dyn Reload>>) {
+        let mut before = std::mem::take(&mut self.watched);
+        for config in configs {
+            let same = before.iter().position(|watched| watched.config.is_same(&*config));
+            let watched = same.map(|place| before.swap_remove(place));
+            self.watched.push(watched.unwrap_or_else(|| Watched {
+                seen: Versions::of(&config.files()),
+                config,
+            }));
+        }
+    }
+
+    fn watch(&mut self) {
+        let files = self.watched.iter().flat_map(|watched| watched.config.files());
+        let files: Vec<PathBuf> = files.collect();
+        if let Err(error) = self.files.set(&files) {
+            tracing::warn!(%error, "changes of certificates are not noticed; SIGHUP has them read again");
         }
     }
 }
@@ -134,44 +147,4 @@ fn reload(config: &dyn Reload) {
             );
         }
     }
-}
-
-fn watch_folders(watched: &[Watched], sender: Sender<Wake>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        // To read a file is to make an event too.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
-            let _ = sender.send(Wake::Changed);
-        }
-    })?;
-    let files = watched.iter().flat_map(|watched| watched.config.files());
-    let folders: BTreeSet<PathBuf> = files.filter_map(|file| folder_of(&file)).collect();
-    for folder in folders {
-        watcher.watch(&folder, RecursiveMode::NonRecursive)?;
-    }
-    Ok(watcher)
-}
-
-fn folder_of(file: &Path) -> Option<PathBuf> {
-    let folder = file.parent()?;
-    Some(if folder.as_os_str().is_empty() {
-        PathBuf::from(".")
-    } else {
-        folder.to_owned()
-    })
-}
-
-fn versions(config: &dyn Reload) -> Vec<Option<Version>> {
-    let files = config.files().into_iter();
-    files
-        .map(|file| {
-            let file = std::fs::metadata(file).ok()?;
-            Some((
-                file.dev(),
-                file.ino(),
-                file.len(),
-                file.mtime(),
-                file.mtime_nsec(),
-            ))
-        })
-        .collect()
 }

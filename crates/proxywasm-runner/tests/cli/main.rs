@@ -20,6 +20,7 @@ mod remote_code;
 mod restart;
 mod serving;
 mod sockets;
+mod updating;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -9,6 +9,7 @@ mod log_level;
 mod metrics;
 mod page;
 mod plugins;
+mod reload;
 mod shown;
 mod status;
 mod upstreams;
@@ -72,5 +73,10 @@ pub(super) const PAGES: &[Page] = &[
         "/log_level",
         "sets it, for all plugins on all workers; the body is the name of a level",
         log_level::set,
+    ),
+    Page::post(
+        "/reload",
+        "has the configuration, the code of plugins and certificates read again; 200 and what has changed, or why nothing has",
+        reload::reload,
     ),
 ];

@@ -1,6 +1,6 @@
 //! `match` of a route.
 
-use crate::routing::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch, whole};
+use crate::routing::{HeaderMatch, PathMatch, Pattern, QueryMatch, RouteMatch, ValueMatch, whole};
 use http::{HeaderName, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -123,7 +123,7 @@ pub(super) fn absolute(path: &Spanned<String>) -> Compiled<String> {
     Ok(text.clone())
 }
 
-pub(super) fn regex(pattern: &Spanned<String>) -> Compiled<regex::Regex> {
+pub(super) fn regex(pattern: &Spanned<String>) -> Compiled<Pattern> {
     whole(&pattern.value).map_err(|error| {
         (
             pattern.referenced,
