@@ -2,10 +2,11 @@
 
 use super::{Client, PATIENCE};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// A browser with one window. It ends when it is dropped.
@@ -15,7 +16,11 @@ pub struct Browser {
     session: String,
     /// What it keeps goes here, and with it.
     folder: PathBuf,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// A browser takes much of a small machine; one at a time is fast enough.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const FLAGS: &[&str] = &[
     "--headless",
@@ -37,31 +42,18 @@ impl Browser {
     /// # Panics
     /// It does not start.
     pub fn start(width: u32, height: u32) -> Option<Self> {
-        let started = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut driver) = started else {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((driver, port)) = start_driver() else {
             eprintln!("skipped: chromedriver is not installed");
             return None;
         };
-        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = said
-            .find_map(|line| {
-                let line = line.unwrap();
-                let (_, port) = line.split_once("started successfully on port ")?;
-                port.trim_end_matches('.').parse().ok()
-            })
-            .expect("chromedriver tells its port");
-        // It may say more, and must not wait for somebody to read it.
-        std::thread::spawn(move || said.for_each(drop));
         let folder = std::env::temp_dir().join(format!("proxywasm-browser-{}-{port}", std::process::id()));
         let mut browser = Self {
             driver,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             session: String::new(),
             folder,
+            _alone: alone,
         };
         let mut arguments: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         arguments.push(format!("--user-data-dir={}", browser.folder.display()));
@@ -164,15 +156,50 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            let mut client = Client::connect(self.address);
-            client.request(
-                &format!("DELETE /session/{}", self.session),
-                &[("host", "localhost")],
+        // Without that, the browser would outlive its driver. Nothing in here may fail, for the test may have failed already.
+        if let Ok(mut stream) = TcpStream::connect(self.address) {
+            let _ = stream.set_read_timeout(Some(PATIENCE));
+            let _ = write!(
+                stream,
+                "DELETE /session/{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+                self.session
             );
+            // The driver does not close the connection.
+            let _status = BufReader::new(stream).lines().next();
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Starts chromedriver, and returns it with its port. It takes one that is free for one version of IP, and gives up where another process has
+/// it for the other; then it is tried again.
+///
+/// # Panics
+/// It gives up again and again.
+fn start_driver() -> Option<(Child, u16)> {
+    for _ in 0..20 {
+        let started = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut driver = started.ok()?;
+        let mut said = BufReader::new(driver.stdout.take()?)
+            .lines()
+            .map_while(Result::ok);
+        let port = said.find_map(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            port.trim_end_matches('.').parse().ok()
+        });
+        if let Some(port) = port {
+            // It may say more, and must not wait for somebody to read it.
+            std::thread::spawn(move || said.for_each(drop));
+            return Some((driver, port));
+        }
+        let _ = driver.kill();
+        let _ = driver.wait();
+    }
+    panic!("chromedriver does not start");
 }
