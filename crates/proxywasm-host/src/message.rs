@@ -123,10 +123,14 @@ fn rebuild_request(map: &ByteMap, head: &mut request::Parts) -> Result<(), Messa
         // User information in a request target is how phishing works, RFC 9110 section 4.2.4.
         return Err(value_error(":authority", authority));
     }
-    let parsed = Authority::try_from(authority).map_err(|_| value_error(":authority", authority))?;
+    let parsed = match authority {
+        // The client named none.
+        b"" if !absolute => None,
+        _ => Some(Authority::try_from(authority).map_err(|_| value_error(":authority", authority))?),
+    };
     let scheme = Scheme::try_from(scheme).map_err(|_| value_error(":scheme", scheme))?;
     if absolute {
-        (parts.scheme, parts.authority) = (Some(scheme), Some(parsed));
+        (parts.scheme, parts.authority) = (Some(scheme), parsed);
     }
     head.uri = Uri::from_parts(parts).map_err(|_| value_error(":path", path))?;
     head.headers = headers(map, &[b":method", b":path", b":authority", b":scheme"])?;

@@ -100,10 +100,11 @@ pub use forwarding::{Forwarded, ForwardingHeaders};
 pub use functions::functions;
 pub use listen::ListenError;
 pub use log::{LogOptions, RateLimited, parse_filter};
+pub use message::MalformedResponse;
 pub use node::Node;
 pub use remote::Remote;
 pub use runner::{Hurry, Runner, StartError};
-pub use server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
+pub use server::{DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, HttpOptions, WindowBudget};
 pub use settings::{
     AcceptMode, BackgroundSettings, DEFAULT_OLD_STREAMS, HttpSettings, ListenerSettings, RunMode, Settings,
     UpstreamSettingsError, default_workers,

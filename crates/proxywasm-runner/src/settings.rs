@@ -5,7 +5,7 @@ use crate::cluster::UpstreamSettings;
 use crate::forwarding::ForwardingHeaders;
 use crate::remote::Remote;
 use crate::routing::{PathRules, RouteTable};
-use crate::server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
+use crate::server::{DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, HttpOptions};
 use crate::shutdown::DrainSettings;
 use crate::tls::{Reload, ServerTls};
 use crate::trace::TraceSettings;
@@ -73,6 +73,8 @@ pub struct ListenerSettings {
     pub tls: Option<ServerTls>,
     /// How it speaks HTTP: what clients may take, and how long.
     pub limits: HttpOptions,
+    /// How long a client may take for the header of the PROXY protocol, and again for TLS.
+    pub handshake_timeout: Duration,
     /// The connections that it has at once in all workers; more are closed at once.
     pub max_connections: NonZeroUsize,
     /// Where its requests, or connections, are logged, if they are.
@@ -182,6 +184,7 @@ impl ListenerSettings {
             proxy_protocol: false,
             tls: None,
             limits: HttpOptions::default(),
+            handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             access_log: None,
         }

@@ -15,6 +15,7 @@ mod authority;
 mod browser;
 mod client;
 mod curl;
+pub mod frames;
 mod grpc;
 mod log;
 mod nginx;

@@ -9,10 +9,10 @@ use proxywasm_runner::access_log::{AccessLogSettings, Format};
 use proxywasm_runner::config::ConfigFile;
 use proxywasm_runner::tls::{ClientTls, ServerTls};
 use proxywasm_runner::{
-    AcceptMode, Address, BackgroundSettings, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS,
-    DEFAULT_OLD_STREAMS, DrainSettings, Endpoint, Forwarded, ForwardingHeaders, HttpOptions, HttpProtocol,
-    HttpSettings, HttpTarget, ListenerSettings, LogOptions, RunMode, Runner, Settings, TcpTarget,
-    TraceSettings, UpstreamSettings, UpstreamTarget,
+    AcceptMode, Address, BackgroundSettings, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
+    DEFAULT_MAX_CONNECTIONS, DEFAULT_OLD_STREAMS, DrainSettings, Endpoint, Forwarded, ForwardingHeaders,
+    HttpOptions, HttpProtocol, HttpSettings, HttpTarget, ListenerSettings, LogOptions, RunMode, Runner,
+    Settings, TcpTarget, TraceSettings, UpstreamSettings, UpstreamTarget,
 };
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -49,6 +49,7 @@ pub struct ProxyBuilder {
     access_log: Option<AccessLogSettings>,
     drain: DrainSettings,
     traces: Option<TraceSettings>,
+    handshake_timeout: Duration,
 }
 
 /// A proxy with one worker and no plugins, before the built-in echo.
@@ -76,6 +77,7 @@ pub fn proxy() -> ProxyBuilder {
             ..DrainSettings::default()
         },
         traces: None,
+        handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
     }
 }
 
@@ -305,6 +307,12 @@ impl ProxyBuilder {
         self
     }
 
+    /// Lets clients take so long for TLS and the PROXY protocol.
+    pub fn handshake_within(mut self, limit: Duration) -> Self {
+        self.handshake_timeout = limit;
+        self
+    }
+
     /// Passes connections to a server as bytes.
     pub fn tcp_upstream(self, address: SocketAddr) -> Self {
         self.tcp_upstream_within(address, DEFAULT_IDLE_TIMEOUT)
@@ -361,6 +369,7 @@ impl ProxyBuilder {
             limits: self.limits,
             max_connections: self.max_connections,
             access_log: self.access_log,
+            handshake_timeout: self.handshake_timeout,
             ..ListenerSettings::new(self.address, self.accept, self.plugins)
         };
         let settings = Settings {

@@ -105,6 +105,16 @@ fn endless_and_huge() {
         format!(
             "{hundred}.filter(x, {hundred}.filter(y, {hundred}.filter(z, 'abc'.matches('a.c')).size() > 0).size() > 0)"
         ),
+        // What a filter keeps and what it drops is looked at, whatever its condition costs.
+        chained(
+            &format!("{hundred}.map(x, {hundred} + {hundred})"),
+            ".filter(x, x.size() > 0)",
+            20,
+        ),
+        format!(
+            "{hundred}.map(x, {hundred} + {hundred}).filter(x, {hundred}.filter(y, (x + x).size() > y).size() > 0).size()"
+        ),
+        format!("{hundred}.filter(x, {hundred}.map(y, {hundred}).filter(z, false).size() > 0).size()"),
     ];
     on_a_small_stack(|| {
         let mut world = World::new();
@@ -130,6 +140,15 @@ fn large_properties() {
         );
         let often = format!("[{}].all(x, large.size() > x)", ["1"; 50].join(","));
         assert_eq!(world.evaluate(&often), Err(Status::Unavailable));
+        for condition in [
+            "large != ''",
+            "[large].size() > x",
+            "(x > 0 ? large : '').size() > x",
+            "{'a': large}.size() > x",
+        ] {
+            let filtered = format!("[{}].filter(x, {condition})", ["1"; 50].join(","));
+            assert_eq!(world.evaluate(&filtered), Err(Status::Unavailable), "{condition}");
+        }
         // A key is hashed as a whole.
         let as_key = format!("[{}].all(x, {{'a': x}}[large] == 1 || true)", ["1"; 50].join(","));
         assert_eq!(world.evaluate(&as_key), Err(Status::Unavailable));

@@ -30,6 +30,12 @@ pub enum CacheError {
         #[source]
         error: io::Error,
     },
+    /// It is a symbolic link, which somebody could let lead elsewhere.
+    #[error("the compile cache {} is a symbolic link; name the directory that it leads to", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// It belongs to somebody else.
     #[error(
         "the {cache} {} belongs to user {owner}, but this process runs as user {user}: code in it would be run; \
@@ -105,8 +111,15 @@ impl PrivateDirectory {
             io::ErrorKind::AlreadyExists => Ok(()),
             _ => Err(failed(error)),
         })?;
-        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A slash at its end would have a link followed.
+        let itself = path.components().as_path();
+        let handle = open(itself, flags, Mode::empty()).map_err(|error| match is_link(itself) {
+            true => CacheError::Link {
+                path: path.to_owned(),
+            },
+            false => failed(error.into()),
+        })?;
         let stat = fstat(&handle).map_err(|error| failed(error.into()))?;
         let user = own_user().map_err(|error| failed(error.into()))?;
         if stat.st_uid != user {
@@ -252,6 +265,10 @@ const NOW: Timestamps = Timestamps {
         tv_nsec: UTIME_NOW as _,
     },
 };
+
+fn is_link(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|file| file.is_symlink())
+}
 
 /// The user to whom files belong that this process makes.
 fn own_user() -> rustix::io::Result<u32> {

@@ -247,6 +247,17 @@ fn directories_that_are_refused() {
     ));
     fs::remove_file(&file.0).unwrap();
 
+    let (folder, link) = (Folder::made(), Folder::new());
+    std::os::unix::fs::symlink(&folder.0, &link.0).unwrap();
+    for path in [link.0.clone(), link.0.join("")] {
+        let error = engine(CacheSettings::new(path)).err().unwrap();
+        assert!(
+            matches!(error, EngineError::Cache(CacheError::Link { .. })),
+            "{error}"
+        );
+    }
+    fs::remove_file(&link.0).unwrap();
+
     // Only the superuser can give a directory away; to others, the root belongs to somebody else.
     let foreign = Folder::made();
     let path = match std::os::unix::fs::chown(&foreign.0, Some(65534), None) {

@@ -120,6 +120,7 @@ mod tests {
         let limits = UpstreamLimits {
             requests: Some(2),
             pending: 1,
+            connections: None,
         };
         let admission = Arc::new(Admission::new(&limits));
         let mut context = Context::from_waker(Waker::noop());

@@ -140,7 +140,7 @@ mod tests {
             let Ok(UpstreamTarget::Http(target)) = format!("http://10.0.0.{index}:80").parse() else {
                 panic!("a target");
             };
-            Endpoint::new(&Arc::new(EndpointState::new(Some(target), *weight)), None)
+            Endpoint::new(&Arc::new(EndpointState::new(Some(target), *weight)), None, None)
         });
         endpoints.collect()
     }

@@ -2,7 +2,7 @@
 
 use super::settings::Ejection;
 use crate::figures::UpstreamFigures;
-use crate::upstream::{HttpTarget, Upstream};
+use crate::upstream::{HttpTarget, Places, Upstream};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::hash::Hasher;
@@ -176,9 +176,13 @@ impl fmt::Display for EndpointState {
 // === impl Endpoint ===
 
 impl Endpoint {
-    pub(super) fn new(state: &Arc<EndpointState>, figures: Option<&Arc<UpstreamFigures>>) -> Rc<Self> {
+    pub(super) fn new(
+        state: &Arc<EndpointState>,
+        figures: Option<&Arc<UpstreamFigures>>,
+        places: Option<&Arc<Places>>,
+    ) -> Rc<Self> {
         Rc::new(Self {
-            upstream: Upstream::new(state.target.as_ref(), figures),
+            upstream: Upstream::within(state.target.as_ref(), figures, places),
             state: Arc::clone(state),
             active: Cell::new(0),
             credit: Cell::new(0),

@@ -149,7 +149,7 @@ impl Cluster {
             let endpoints = states.iter().map(|state| {
                 let same = old.iter().find(|endpoint| Arc::ptr_eq(&endpoint.state, state));
                 same.cloned()
-                    .unwrap_or_else(|| Endpoint::new(state, Some(&self.figures)))
+                    .unwrap_or_else(|| Endpoint::new(state, Some(&self.figures), self.shared.places.as_ref()))
             });
             *view = View {
                 version,

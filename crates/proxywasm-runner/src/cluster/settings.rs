@@ -101,6 +101,9 @@ pub struct Ejection {
 pub struct UpstreamLimits {
     /// Requests; those beyond it wait.
     pub requests: Option<usize>,
+    /// Connections that requests of clients have open; what needs another one waits for it as long as connecting may take. Those of calls of
+    /// plugins and of health checks are not counted.
+    pub connections: Option<usize>,
     /// Requests that wait; those beyond it are answered with 503. Without [`UpstreamLimits::requests`] none wait.
     pub pending: usize,
 }

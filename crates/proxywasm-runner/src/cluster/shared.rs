@@ -4,7 +4,7 @@ use super::admission::Admission;
 use super::endpoint::{EndpointHealth, EndpointState};
 use super::settings::UpstreamSettings;
 use crate::routing::ECHO;
-use crate::upstream::{Endpoint, HttpProtocol, HttpTarget, UpstreamAddress};
+use crate::upstream::{Endpoint, HttpProtocol, HttpTarget, Places, UpstreamAddress};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Shared {
     pub(super) settings: UpstreamSettings,
     pub(super) admission: Arc<Admission>,
+    /// For its connections, if they are limited.
+    pub(super) places: Option<Arc<Places>>,
     endpoints: Mutex<Vec<Arc<EndpointState>>>,
     /// Changes whenever they do. No worker has seen the first.
     version: AtomicU64,
@@ -40,6 +42,7 @@ impl Shared {
         });
         Self {
             admission: Arc::new(Admission::new(&settings.limits)),
+            places: settings.limits.connections.map(Places::new),
             endpoints: Mutex::new(addresses.map(Arc::new).collect()),
             version: AtomicU64::new(1),
             ejections: AtomicU64::new(0),

@@ -9,7 +9,7 @@ use super::units::Period;
 use super::url::{HttpProtocolEntry, ProxyVersionEntry};
 use crate::access_log::AccessLogSettings;
 use crate::routing::{ECHO, RouteTable};
-use crate::server::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
+use crate::server::{DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, HttpOptions};
 use crate::settings::AcceptMode;
 use crate::tls::ServerTls;
 use crate::transport::Address;
@@ -21,6 +21,7 @@ use serde::de::{self, Deserializer};
 use serde_saphyr::{Location, Spanned};
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::time::Duration;
 
 /// One address to listen on.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -90,6 +91,8 @@ pub(super) struct ListenerEntry {
     /// With `protocol: http`: what clients may take, and how long.
     #[schemars(with = "Option<HttpLimitsEntry>")]
     http: Option<Spanned<HttpLimitsEntry>>,
+    /// How long a client may take for the header of the PROXY protocol, and again for TLS; then its connection is closed. Default: `10s`.
+    handshake_timeout: Option<Period>,
     /// Connections that it has at once, in all workers; more are closed at once. Default: 16384.
     max_connections: Option<NonZeroUsize>,
     /// Where its requests, or with `protocol: tcp` its connections, are logged. Default: nowhere.
@@ -170,6 +173,12 @@ impl ListenerEntry {
     /// How many connections it may have.
     pub(super) fn max_connections(&self) -> NonZeroUsize {
         self.max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS)
+    }
+
+    /// How long a client may take to begin.
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
+            .map_or(DEFAULT_HANDSHAKE_TIMEOUT, |period| period.0)
     }
 
     /// Reads certificates and keys, whose files are relative to `folder`.

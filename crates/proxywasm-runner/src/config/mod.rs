@@ -319,6 +319,7 @@ impl ConfigFile {
                 name: entry.name.as_ref().map(|name| name.value.clone()),
                 access_log,
                 limits,
+                handshake_timeout: entry.handshake_timeout(),
                 max_connections: entry.max_connections(),
                 ..ListenerSettings::new(
                     entry.address.value.0.clone(),

@@ -1,5 +1,6 @@
 //! What the two ends of a stream share.
 
+use super::client_body::{ClientBody, ClientFault};
 use super::lane::{Lane, Piece};
 use super::linger;
 use super::record::Record;
@@ -8,7 +9,6 @@ use crate::worker::{Taker, Worker};
 use bytes::Bytes;
 use http::{Version, request, response};
 use http_body::Body;
-use hyper::body::Incoming;
 use proxywasm_host::{
     Direction, FilterChain, Host, LocalAnswer, Output, PluginTimes, PropertySource, ResetReason, StreamId,
 };
@@ -30,7 +30,7 @@ pub(crate) struct Exchange {
     request: RefCell<Lane<Box<request::Parts>>>,
     response: RefCell<Lane<Box<response::Parts>>>,
     /// The body that the client sends, until all of it was read.
-    downstream: RefCell<Option<Incoming>>,
+    downstream: RefCell<Option<ClientBody>>,
     /// The body that the upstream sends, until all of it was read.
     upstream: RefCell<Option<upstream::ResponseBody>>,
     state: Cell<State>,
@@ -38,7 +38,7 @@ pub(crate) struct Exchange {
     /// The client waits for `100 Continue`, which reading its body makes the codec send.
     expects_continue: Cell<bool>,
     /// The client broke its request off: what comes of it at the upstream concerns nobody.
-    broke_off: Cell<bool>,
+    fault: Cell<Option<ClientFault>>,
     /// The client's.
     version: Version,
     record: Rc<Record>,
@@ -67,8 +67,8 @@ pub(crate) enum Aborted {
     #[error("the request is not needed any more")]
     Over,
     /// The client broke off.
-    #[error("the client broke off its request")]
-    Downstream,
+    #[error("the request is lost: {0}")]
+    Downstream(ClientFault),
 }
 
 impl Taker for Exchange {
@@ -247,9 +247,9 @@ impl Exchange {
         self.request.borrow().is_drained()
     }
 
-    /// Whether the client broke its request off.
-    pub(super) fn broke_off(&self) -> bool {
-        self.broke_off.get()
+    /// Why the rest of the request will not come, if the client is to blame.
+    pub(super) fn fault(&self) -> Option<ClientFault> {
+        self.fault.get()
     }
 
     /// Whose answer it is, if it is not the upstream's.
@@ -304,10 +304,9 @@ impl Exchange {
             None => self
                 .worker
                 .turn(self, |host, id| host.request_body(id, Bytes::new(), true)),
-            Some(Err(error)) => {
-                tracing::debug!(%error, "the request broke off");
-                self.broke_off.set(true);
-                return Poll::Ready(Err(Aborted::Downstream));
+            Some(Err(fault)) => {
+                self.fault.set(Some(fault));
+                return Poll::Ready(Err(Aborted::Downstream(fault)));
             }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
@@ -408,7 +407,7 @@ impl Driver {
         worker: &Rc<Worker>,
         chain: &FilterChain,
         properties: Option<Box<dyn PropertySource>>,
-        body: Option<Incoming>,
+        body: Option<ClientBody>,
         expects_continue: bool,
         version: Version,
         record: &Rc<Record>,
@@ -424,7 +423,7 @@ impl Driver {
             state: Cell::new(State::Forwarding),
             reset: Cell::default(),
             expects_continue: Cell::new(expects_continue),
-            broke_off: Cell::new(false),
+            fault: Cell::default(),
             version,
             record: Rc::clone(record),
         });

@@ -10,6 +10,7 @@
 //! So no byte is read that nobody wants, and a client that leaves takes its stream with it.
 
 mod client;
+mod client_body;
 mod dispatch;
 mod exchange;
 mod lane;
@@ -23,6 +24,7 @@ mod trailers;
 mod tunnel;
 
 pub(crate) use client::Client;
+pub(crate) use client_body::ClientBody;
 pub(crate) use dispatch::{Destination, Routed};
 pub(crate) use exchange::{Aborted, Exchange};
 pub(crate) use reason::Reason;
@@ -42,8 +44,8 @@ use crate::worker::Worker;
 use bytes::Bytes;
 use dispatch::{OnWay, Reply};
 use exchange::Driver;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
+use http::header::{CONNECTION, CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -54,6 +56,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use trailers::Announced;
 use tunnel::Tunnel;
 
@@ -68,6 +71,12 @@ pub(crate) struct HttpListener {
     pub(crate) observer: Rc<Observer>,
     /// Who traces requests, if anyone does.
     pub(crate) tracer: Option<Arc<Tracer>>,
+    /// How long a client may take for a piece of a body.
+    pub(crate) body_timeout: Duration,
+    /// Whether CONNECT goes to the upstream.
+    pub(crate) allows_connect: bool,
+    /// How long nothing may pass of what a connection was upgraded to.
+    pub(crate) tunnel_timeout: Duration,
 }
 
 // === impl HttpListener ===
@@ -79,7 +88,7 @@ impl HttpListener {
         head: &mut request::Parts,
         connection: &ConnectionProperties,
     ) -> Result<Received, Refusal> {
-        let received = message::receive_request(head, connection.is_tls())?;
+        let received = message::receive_request(head, connection.is_tls(), self.allows_connect)?;
         self.http.paths.apply(&mut head.uri).map_err(Refusal::Path)?;
         self.http.forwarding.apply(
             &mut head.headers,
@@ -88,6 +97,16 @@ impl HttpListener {
             &self.request_ids,
         );
         Ok(received)
+    }
+
+    /// How long a client may take for each piece of a request's body. Streams of gRPC may be silent for as long as they like: over HTTP/2, pings
+    /// tell whether the client is there.
+    fn body_timeout(&self, version: Version, headers: &HeaderMap) -> Option<Duration> {
+        let is_grpc = || {
+            let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+            kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+        };
+        (version != Version::HTTP_2 || !is_grpc()).then_some(self.body_timeout)
     }
 }
 
@@ -103,12 +122,18 @@ pub(crate) async fn serve(
     let (head, body) = request.into_parts();
     let recording = Recording::of_request(&listener.observer, &client.properties, &head);
     let is_head = head.method == Method::HEAD;
+    let version = head.version;
     let response = match respond(listener, client, head, body, &recording).await {
         Ok(response) => response,
+        // What is left of the connection cannot be told from the rest of this request.
+        Err(Aborted::Downstream(fault)) => {
+            recording.record().set_reason(Reason::ClientClosed);
+            last_response(fault.status(), fault.text(), version)
+        }
         Err(aborted) => {
             recording.record().set_reason(match aborted {
                 Aborted::Reset(_) => Reason::Reset,
-                Aborted::Over | Aborted::Downstream => Reason::ClientClosed,
+                Aborted::Over | Aborted::Downstream(_) => Reason::ClientClosed,
             });
             return Err(aborted);
         }
@@ -131,20 +156,27 @@ async fn respond(
 ) -> Result<Response<ResponseBody>, Aborted> {
     let record = recording.record();
     let version = head.version;
-    let method = head.method.clone();
     let connection = &client.properties;
-    let received = match listener.receive(&mut head, connection) {
+    let expects_continue = head.headers.contains_key(EXPECT);
+    let received = listener.receive(&mut head, connection);
+    let body = ClientBody::new(body, listener.body_timeout(version, &head.headers));
+    let received = match received {
         Ok(received) => received,
         Err(refusal) => {
             record.note_headers(&head);
             record.set_reason(Reason::Refused);
-            return Ok(refuse(refusal));
+            if version != Version::HTTP_2 && !expects_continue && !body.is_end_stream() {
+                linger::spawn(body);
+            }
+            return Ok(last_response(refusal.status(), refusal.text(), version));
         }
     };
     record.note_headers(&head);
+    // That of a WebSocket over HTTP/2 is GET by now.
+    let method = head.method.clone();
     let (chain, route) = listener.destination.chain(&listener.chain, &head);
     if chain.plugins().is_empty() {
-        return Ok(pass(listener, head, &method, body, received, client, recording).await);
+        return pass(listener, head, &method, body, received, client, recording).await;
     }
     let span = StreamSpan::take(&mut head.extensions, record.way());
     let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
@@ -179,23 +211,37 @@ async fn respond(
     poll_fn(|context| exchange.poll_heads(context)).await?;
     let mut switched = None;
     if let Some(request) = filtered_request(exchange, received.upgrades) {
-        let on_way = OnWay {
-            connection,
-            way: way.as_deref(),
-            record,
-        };
-        switched = forward(listener, exchange, request, on_way, span.as_deref()).await?;
+        if request.method() == Method::CONNECT && method != Method::CONNECT {
+            tracing::warn!("a plugin made a CONNECT of another request, which is not sent");
+            exchange.upstream_failed(StatusCode::BAD_REQUEST, "the request asks for no tunnel\n");
+        } else {
+            let on_way = OnWay {
+                connection,
+                way: way.as_deref(),
+                record,
+            };
+            switched = forward(listener, exchange, request, on_way, span.as_deref()).await?;
+        }
     }
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
     if let Some(answer) = exchange.local_answer() {
         record.set_reason(Reason::of(answer, chain));
     }
     if let Some((downstream, upstream)) = upgrade.zip(switched)
-        && message::switches(&head)
+        && message::tunnels(&head, &method)
     {
         let mut head = *head;
         message::send_response(&mut head, &method, true);
-        client.upgrade(Tunnel::new(downstream, upstream, Some(driver), recording.clone()));
+        if received.websocket {
+            message::answer_websocket(&mut head);
+        }
+        client.upgrade(Tunnel::new(
+            downstream,
+            upstream,
+            Some(driver),
+            recording.clone(),
+            listener.tunnel_timeout,
+        ));
         return Ok(Response::from_parts(head, ResponseBody::Empty));
     }
     // Most bodies are short and here by now; the codec sends head and body at once then.
@@ -204,7 +250,11 @@ async fn respond(
     } else {
         poll_fn(|context| Poll::Ready(exchange.poll_rest(context))).await
     };
-    Ok(filtered_response(driver, *head, ends, rest, &method, version))
+    let mut head = *head;
+    if received.websocket {
+        message::answer_websocket(&mut head);
+    }
+    Ok(filtered_response(driver, head, ends, rest, &method, version))
 }
 
 /// The request as plugins left it, unless they answer it.
@@ -234,6 +284,7 @@ async fn forward(
     if let Some(span) = span {
         span.sent(&mut request);
     }
+    let method = request.method().clone();
     let mut sending = pin!(listener.destination.send(request, on_way));
     let mut switched = None;
     let sent = poll_fn(|context| {
@@ -257,14 +308,16 @@ async fn forward(
                 Reply::Local(response, _) => response.map(upstream::ResponseBody::Full),
             };
             let (mut head, body) = response.into_parts();
-            if message::switches(&head) {
+            if message::tunnels(&head, &method) {
                 switched = head.extensions.remove();
             }
             message::receive_response(&mut head);
             exchange.receive_response(head, body);
         }
-        Some(Err(_)) if exchange.broke_off() => return Err(Aborted::Downstream),
         Some(Err(error)) => {
+            if let Some(fault) = exchange.fault() {
+                return Err(Aborted::Downstream(fault));
+            }
             tracing::warn!("{error}");
             on_way
                 .record
@@ -306,17 +359,18 @@ async fn pass(
     listener: &HttpListener,
     mut head: request::Parts,
     method: &Method,
-    body: Incoming,
+    body: ClientBody,
     received: Received,
     client: &Client,
     recording: &Recording,
-) -> Response<ResponseBody> {
+) -> Result<Response<ResponseBody>, Aborted> {
     let record = recording.record();
     let span = StreamSpan::take(&mut head.extensions, record.way());
     let span = span.as_deref();
     let ends = body.is_end_stream();
     let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
     message::send_request(&mut head, received.upgrades);
+    let fault = body.fault();
     let body = if ends {
         upstream::RequestBody::Empty
     } else {
@@ -339,17 +393,26 @@ async fn pass(
             Err(error) => span.upstream_failed(&error.to_string()),
         }
     }
-    match sent {
+    Ok(match sent {
         Ok(Reply::Upstream(response)) => {
             let (mut head, body) = response.into_parts();
-            if message::switches(&head)
+            if message::tunnels(&head, method)
                 && let Some((downstream, upstream)) = upgrade.zip(head.extensions.remove())
             {
-                client.upgrade(Tunnel::new(downstream, upstream, None, recording.clone()));
+                client.upgrade(Tunnel::new(
+                    downstream,
+                    upstream,
+                    None,
+                    recording.clone(),
+                    listener.tunnel_timeout,
+                ));
             }
             message::receive_response(&mut head);
             let ends = body.is_end_stream();
             message::send_response(&mut head, method, ends);
+            if received.websocket {
+                message::answer_websocket(&mut head);
+            }
             Response::from_parts(
                 head,
                 if ends {
@@ -368,22 +431,25 @@ async fn pass(
             response.map(ResponseBody::Full)
         }
         Err(error) => {
-            record.set_reason(match error.is_of_client() {
-                true => Reason::ClientClosed,
-                false => Reason::Upstream(UpstreamFailure::of(&error)),
-            });
-            if error.is_of_client() {
-                tracing::debug!("{error}");
-            } else {
-                tracing::warn!("{error}");
+            if let Some(fault) = fault.get() {
+                return Err(Aborted::Downstream(fault));
             }
+            record.set_reason(Reason::Upstream(UpstreamFailure::of(&error)));
+            tracing::warn!("{error}");
             text_response(error.status(), error.text())
         }
-    }
+    })
 }
 
-fn refuse(refusal: Refusal) -> Response<ResponseBody> {
-    text_response(refusal.status(), refusal.text())
+/// The response to a request that is refused: its connection is not used for another one.
+fn last_response(status: StatusCode, text: &'static str, version: Version) -> Response<ResponseBody> {
+    let mut response = text_response(status, text);
+    if version != Version::HTTP_2 {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn text_response(status: StatusCode, text: &'static str) -> Response<ResponseBody> {

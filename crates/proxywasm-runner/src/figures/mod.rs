@@ -270,8 +270,9 @@ impl UpstreamFailure {
     pub(crate) fn of(error: &UpstreamError) -> Self {
         match error {
             UpstreamError::Connect(ConnectError::Timeout { .. }) => Self::ConnectTimeout,
+            UpstreamError::Connect(ConnectError::NoPlace { .. }) => Self::Overloaded,
             UpstreamError::Connect(_) => Self::Connect,
-            UpstreamError::Exchange(_) | UpstreamError::Switched => Self::Reset,
+            UpstreamError::Exchange(_) | UpstreamError::Switched | UpstreamError::Malformed(_) => Self::Reset,
             UpstreamError::Timeout(_) => Self::Timeout,
             UpstreamError::Overloaded(_) => Self::Overloaded,
             UpstreamError::NoEndpoint(_) => Self::NoEndpoint,

@@ -184,6 +184,7 @@ impl Listeners {
             proxy_protocol: listener.proxy_protocol,
             tls: listener.tls.clone(),
             http: listener.limits.clone(),
+            handshake_timeout: listener.handshake_timeout,
             max_connections: listener.max_connections.get(),
             application: self.application(listener, upstream, Rc::clone(observer)),
         }
@@ -231,6 +232,9 @@ impl Listeners {
             destination,
             http: listener.http,
             request_ids: RequestIds::default(),
+            body_timeout: listener.limits.body_timeout,
+            tunnel_timeout: listener.limits.tunnel_timeout,
+            allows_connect: listener.limits.connect,
             observer,
             tracer: self.tracer.clone(),
         }))))

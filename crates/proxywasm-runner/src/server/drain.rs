@@ -1,6 +1,6 @@
 //! The end of a worker's connections: what clients are told, and what is still under way.
 
-use super::idle::Streams;
+use super::streams::Streams;
 use crate::shutdown::{Phase, Shutdown};
 use std::cell::Cell;
 use std::fmt;

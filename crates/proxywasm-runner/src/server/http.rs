@@ -1,15 +1,18 @@
 //! Connections of HTTP clients.
 
 use super::HttpSlot;
+use super::client_io::{ClientIo, Meter};
 use super::drain::{Drain, Kind};
-use super::idle::Streams;
+use super::linger;
 use super::options::HttpOptions;
+use super::patience::{Overdue, Patience};
 use super::preface;
+use super::streams::{StreamExecutor, Streams};
 use crate::driver::{self, Client};
 use crate::properties::ConnectionProperties;
 use crate::tls::HTTP_2;
 use crate::trace;
-use crate::transport::{LocalExecutor, Stream};
+use crate::transport::{FloodGuard, Stream};
 use http::StatusCode;
 use http::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
@@ -21,6 +24,11 @@ use std::rc::Rc;
 
 /// What hyper sets aside for headers without asking for memory each time.
 const HEADERS_WITHOUT_ALLOCATION: usize = 100;
+
+/// What is set aside for the bytes of a connection of HTTP/1.1 at the least, once they come.
+const BUFFER: usize = 64 << 10;
+/// What a stream of HTTP/2 keeps of a response that its client has asked for and does not take.
+const SEND_BUFFER: usize = 64 << 10;
 
 /// Serves a connection to its end.
 pub(super) async fn serve(
@@ -66,10 +74,13 @@ async fn serve_http1(
     drain: &Rc<Drain>,
 ) -> hyper::Result<()> {
     let client = Rc::new(Client::new(properties));
+    let meter = Meter::new();
     let under_way = drain.count(Kind::Http1);
-    let (requests, ends) = (Rc::clone(&client), Rc::clone(drain));
+    let streams = Streams::new(&meter, drain, None);
+    let (requests, opened, ends) = (Rc::clone(&client), Rc::clone(&streams), Rc::clone(drain));
     let service = service_fn(move |request| {
-        let (listener, client, ends) = (Rc::clone(&listener), Rc::clone(&requests), Rc::clone(&ends));
+        let (listener, client, stream) = (Rc::clone(&listener), Rc::clone(&requests), opened.open());
+        let ends = Rc::clone(&ends);
         async move {
             let listener = Rc::clone(&listener.borrow());
             let mut response = trace::serve(&listener, &client, request).await?;
@@ -77,33 +88,42 @@ async fn serve_http1(
                 let headers = response.headers_mut();
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, driver::Aborted>(response)
+            Ok::<_, driver::Aborted>(response.map(|body| stream.keep(body)))
         }
     });
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.head_timeout)
+        .header_read_timeout(None)
+        .max_buf_size(options.max_header_bytes.max(BUFFER))
         .max_header_size(options.max_header_bytes);
     if options.max_headers != HEADERS_WITHOUT_ALLOCATION {
         builder.max_headers(options.max_headers);
     }
-    let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let stopped = tokio::select! {
-        biased;
-        result = connection.as_mut() => Some(result),
-        () = drain.closes_idle() => None,
-    };
-    match stopped {
-        Some(result) => result?,
-        None => {
+    let mut patience = Patience::of(options);
+    let served = async {
+        let io = TokioIo::new(ClientIo::new(stream, &meter, None));
+        let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
+        let mut stops = false;
+        loop {
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => return Some(result),
+                () = drain.closes_idle(), if !stops => stops = true,
+                overdue = patience.run_out(&streams, &meter) => match overdue {
+                    Overdue::Idle | Overdue::Stopped => return None,
+                    Overdue::Old => patience.age = None,
+                },
+            }
             connection.as_mut().graceful_shutdown();
-            connection.await?;
         }
+    };
+    let Some(result) = served.await else {
+        return Ok(());
+    };
+    if let Some(stream) = meter.take_stream() {
+        Box::pin(linger::close(stream)).await;
     }
+    result?;
     drop(under_way);
     let _upgraded = drain.count(Kind::Upgraded);
     client.tunnel().await;
@@ -118,7 +138,8 @@ async fn serve_http2(
     drain: &Rc<Drain>,
 ) -> hyper::Result<()> {
     let client = Rc::new(Client::new(properties));
-    let streams = Streams::new(drain);
+    let meter = Meter::new();
+    let streams = Streams::new(&meter, drain, Some(Kind::Http2));
     let opened = Rc::clone(&streams);
     let service = service_fn(move |request| {
         let (listener, client, stream) = (Rc::clone(&listener), Rc::clone(&client), opened.open());
@@ -128,30 +149,57 @@ async fn serve_http2(
             Ok::<_, driver::Aborted>(response.map(|body| stream.keep(body)))
         }
     });
+    let window = options.window_budget.take(options.connection_window);
     let header_bytes = u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX);
-    let connection = http2::Builder::new(LocalExecutor)
+    let mut builder = http2::Builder::new(StreamExecutor(Rc::clone(&streams)));
+    builder
         .timer(TokioTimer::new())
         .max_header_list_size(header_bytes)
         .max_concurrent_streams(options.max_streams)
-        .initial_stream_window_size(options.stream_window)
-        .initial_connection_window_size(options.connection_window)
+        .enable_connect_protocol()
+        .initial_stream_window_size(options.stream_window.min(window.bytes))
+        .initial_connection_window_size(window.bytes)
+        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(options.ping_interval)
         .keep_alive_timeout(options.ping_timeout)
         .max_pending_accept_reset_streams(options.max_pending_resets)
-        .max_local_error_reset_streams(options.max_error_resets)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        biased;
-        result = connection.as_mut() => return result,
-        () = drain.closes(&streams) => {}
-        () = streams.idle(options.head_timeout) => {}
+        .max_local_error_reset_streams(options.max_error_resets);
+    let mut patience = Patience {
+        head: None,
+        ..Patience::of(options)
+    };
+    let served = async {
+        let guard = FloodGuard::of_client(options.max_idle_frames);
+        let io = TokioIo::new(ClientIo::new(stream, &meter, Some(guard)));
+        let mut connection = pin!(builder.serve_connection(io, service));
+        let (mut stops, mut told) = (false, false);
+        loop {
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => return Some(result),
+                () = drain.closes(&streams), if !stops => stops = true,
+                overdue = patience.run_out(&streams, &meter) => match overdue {
+                    Overdue::Stopped => return None,
+                    Overdue::Idle if told => return None,
+                    Overdue::Idle => {
+                        told = true;
+                        // A client that is there says that it has understood.
+                        patience.idle = options.ping_timeout;
+                        patience.begin = options.ping_timeout;
+                        streams.touch();
+                    }
+                    Overdue::Old => patience.age = None,
+                },
+            }
+            connection.as_mut().graceful_shutdown();
+        }
+    };
+    let Some(result) = served.await else {
+        return Ok(());
+    };
+    drop(window);
+    if let Some(stream) = meter.take_stream() {
+        Box::pin(linger::close(stream)).await;
     }
-    connection.as_mut().graceful_shutdown();
-    // A client that is there says that it has understood.
-    streams.touch();
-    tokio::select! {
-        result = connection => result,
-        () = streams.idle(options.ping_timeout) => Ok(()),
-    }
+    result
 }

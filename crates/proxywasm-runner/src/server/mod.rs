@@ -1,14 +1,19 @@
 //! Connections of clients: accepted, served, and let go.
 
+mod client_io;
 mod drain;
 mod http;
-mod idle;
+mod linger;
 mod options;
+mod patience;
 mod preface;
 mod proxy_protocol;
+mod streams;
+mod windows;
 
 pub(crate) use drain::{Cut, Drain};
-pub use options::{DEFAULT_MAX_CONNECTIONS, HttpOptions};
+pub use options::{DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, HttpOptions};
+pub use windows::WindowBudget;
 
 use crate::driver::HttpListener;
 use crate::figures::ListenerFigures;
@@ -18,7 +23,6 @@ use crate::tcp::{self, TcpRoute};
 use crate::tls::{ServerTls, TlsSession};
 use crate::transport::{Address, Listener, Socket, Stream};
 use drain::Kind;
-use options::BEGIN_TIMEOUT;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::pin;
@@ -57,6 +61,8 @@ pub(crate) struct Serving {
     pub(crate) proxy_protocol: bool,
     pub(crate) tls: Option<ServerTls>,
     pub(crate) http: HttpOptions,
+    /// How long a client may take for the header of the PROXY protocol, and again for TLS.
+    pub(crate) handshake_timeout: Duration,
     /// How many connections the listener may have, in all workers.
     pub(crate) max_connections: usize,
     pub(crate) figures: Arc<ListenerFigures>,
@@ -255,7 +261,7 @@ async fn prepare(
     socket.set_nodelay()?;
     let mut addresses = (peer.clone(), socket.local_address()?);
     if service.proxy_protocol {
-        let told = begin(proxy_protocol::receive(&mut socket)).await;
+        let told = begin(service.handshake_timeout, proxy_protocol::receive(&mut socket)).await;
         let told = told.inspect_err(|_| service.figures.failed.add(1))?;
         addresses = told.unwrap_or(addresses);
     }
@@ -263,7 +269,7 @@ async fn prepare(
     let stream = match &service.tls {
         None => Stream::Plain(socket),
         Some(tls) => {
-            let shaken = shake_hands(tls, socket).await;
+            let shaken = shake_hands(tls, socket, service.handshake_timeout).await;
             let (stream, session) = shaken.inspect_err(|_| service.figures.failed.add(1))?;
             properties.set_tls(session);
             stream
@@ -273,16 +279,16 @@ async fn prepare(
 }
 
 /// Has TLS agreed on.
-async fn shake_hands(tls: &ServerTls, socket: Socket) -> io::Result<(Stream, TlsSession)> {
+async fn shake_hands(tls: &ServerTls, socket: Socket, limit: Duration) -> io::Result<(Stream, TlsSession)> {
     let acceptor = TlsAcceptor::from(tls.current());
-    let stream = begin(acceptor.accept(socket)).await?;
+    let stream = begin(limit, acceptor.accept(socket)).await?;
     let state = stream.get_ref().1;
     let session = TlsSession::new(state, state.server_name());
     Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), session))
 }
 
 /// Waits for what begins a connection, not for long.
-async fn begin<T>(begun: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let begun = tokio::time::timeout(BEGIN_TIMEOUT, begun).await;
+async fn begin<T>(limit: Duration, begun: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let begun = tokio::time::timeout(limit, begun).await;
     begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

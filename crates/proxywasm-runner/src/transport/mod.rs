@@ -5,12 +5,14 @@
 
 mod address;
 mod executor;
+mod flood;
 mod listener;
 mod socket;
 mod stream;
 
 pub use address::{Address, AddressError};
 pub(crate) use executor::LocalExecutor;
+pub(crate) use flood::{FloodGuard, GOAWAY};
 pub(crate) use listener::{BoundListener, Listener};
 pub(crate) use socket::{BoundSocket, Socket};
 pub(crate) use stream::Stream;

@@ -81,6 +81,12 @@ impl Socket {
         }
     }
 
+    /// Looks at what has come, without taking it or waiting for it.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (_, seen) = rustix::net::recv(self.as_fd(), buffer, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+        Ok(seen)
+    }
+
     /// Looks at what comes first, without taking it, until `judge` has an answer. It is asked again each time more has come, and told
     /// whether nothing more will.
     pub(crate) async fn look_ahead<T>(

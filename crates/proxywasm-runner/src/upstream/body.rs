@@ -4,7 +4,8 @@ use super::count::Active;
 use super::echo::EchoBody;
 use super::pool::Lease;
 use crate::cluster::{Counted, Replay};
-use crate::driver::{FilteredRequestBody, Record};
+use crate::driver::{ClientBody, FilteredRequestBody, Record};
+use crate::message;
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
@@ -21,7 +22,7 @@ pub(crate) enum RequestBody {
     /// All of it, which is less than one could stream.
     Full(Bytes),
     /// That of the downstream, which no plugin looks at.
-    Passed(Incoming, Rc<Record>),
+    Passed(ClientBody, Rc<Record>),
     /// What plugins let through.
     Filtered(FilteredRequestBody),
     /// One of these that is kept to be sent again.
@@ -152,7 +153,13 @@ impl Body for ResponseBody {
             Self::Full(data) if data.is_empty() => Poll::Ready(None),
             Self::Full(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
             Self::Echo(body) => Pin::new(body).poll_frame(context),
-            Self::Pooled(incoming, ..) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
+            Self::Pooled(incoming, ..) => {
+                let mut frame = std::task::ready!(Pin::new(incoming).poll_frame(context));
+                if let Some(Ok(frame)) = &mut frame {
+                    frame.trailers_mut().map(message::strip_trailers);
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
             Self::Counted(body, _) => Pin::new(&mut **body).poll_frame(context),
         }
     }

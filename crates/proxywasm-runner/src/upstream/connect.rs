@@ -49,6 +49,17 @@ pub enum ConnectError {
         #[source]
         error: Box<TlsError>,
     },
+    /// There are as many connections as there may be.
+    #[error(
+        "no connection to the upstream {upstream}: there are as many as its `limits` allow, and none became free within {} ms",
+        limit.as_millis()
+    )]
+    NoPlace {
+        /// Its address.
+        upstream: UpstreamAddress,
+        /// How long it was waited.
+        limit: Duration,
+    },
     /// HTTP/2 was asked for, and the upstream has chosen another protocol.
     #[error("the upstream {0} does not speak HTTP/2: it did not choose it by ALPN")]
     NoHttp2(UpstreamAddress),

@@ -19,8 +19,10 @@ pub use target::{
 };
 
 use crate::figures::{StatusClass, UpstreamFailure, UpstreamFigures};
+use crate::message::MalformedResponse;
 use crate::properties::UpstreamProperties;
 use http::{Request, Response, StatusCode};
+pub(crate) use pool::Places;
 use pool::Pool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +42,9 @@ pub enum UpstreamError {
     /// It switched to another protocol unasked: what follows is no response, and nobody would read it as what it is.
     #[error("the upstream began another protocol (status 101), which the request had not asked for")]
     Switched,
+    /// It sent a response that has no clear meaning.
+    #[error("the upstream sent a malformed response: {0}")]
+    Malformed(#[from] MalformedResponse),
     /// No response head came in time.
     #[error("the upstream has not begun a response within {} ms", .0.as_millis())]
     Timeout(Duration),
@@ -77,14 +82,22 @@ enum Kind {
 impl UpstreamError {
     /// Whether it was the client that broke its request off. The upstream has done nothing wrong then.
     pub(crate) fn is_of_client(&self) -> bool {
-        matches!(self, Self::Exchange(error) if error.is_user())
+        // What this side has reset over HTTP/2, it has for want of the rest of the body.
+        let is_own_reset = |error: &h2::Error| error.is_reset() && !error.is_remote() && !error.is_library();
+        match self {
+            Self::Exchange(error) => error.is_user() || pool::h2_error(error).is_some_and(is_own_reset),
+            _ => false,
+        }
     }
 
     /// The status that the client gets for it.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Connect(ConnectError::Timeout { .. }) | Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Connect(_) | Self::Exchange(_) | Self::Switched => StatusCode::BAD_GATEWAY,
+            Self::Connect(ConnectError::NoPlace { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect(_) | Self::Exchange(_) | Self::Switched | Self::Malformed(_) => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::Overloaded(_) | Self::NoEndpoint(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -94,7 +107,8 @@ impl UpstreamError {
         match self {
             Self::Connect(ConnectError::Timeout { .. }) => "the upstream could not be reached in time\n",
             Self::Timeout(_) => "the upstream did not respond in time\n",
-            Self::Connect(_) | Self::Exchange(_) | Self::Switched => {
+            Self::Connect(ConnectError::NoPlace { .. }) => "the upstream has too many connections\n",
+            Self::Connect(_) | Self::Exchange(_) | Self::Switched | Self::Malformed(_) => {
                 "no response can be had from the upstream\n"
             }
             Self::Overloaded(_) => "the upstream has too many requests\n",
@@ -108,10 +122,19 @@ impl UpstreamError {
 impl Upstream {
     /// The server, or the built-in echo.
     pub(crate) fn new(target: Option<&HttpTarget>, figures: Option<&Arc<UpstreamFigures>>) -> Self {
+        Self::within(target, figures, None)
+    }
+
+    /// The same, to which there are no more connections than places.
+    pub(crate) fn within(
+        target: Option<&HttpTarget>,
+        figures: Option<&Arc<UpstreamFigures>>,
+        places: Option<&Arc<Places>>,
+    ) -> Self {
         Self {
             kind: match target {
                 None => Kind::Echo,
-                Some(target) => Kind::Http(Pool::new(target.clone(), figures.cloned())),
+                Some(target) => Kind::Http(Pool::new(target.clone(), figures.cloned(), places.cloned())),
             },
             figures: figures.cloned(),
         }

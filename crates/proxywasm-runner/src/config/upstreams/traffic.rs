@@ -18,6 +18,9 @@ pub(super) struct LimitsEntry {
     requests: Option<NonZeroUsize>,
     /// Requests that may wait; others are answered with 503. Default: `1024`.
     pending: Option<usize>,
+    /// Connections that may be open for requests, in all workers; where another one is needed, it is waited for one to end, for as long as
+    /// `connect_timeout` says, and then the client gets 503. Default: no limit.
+    connections: Option<NonZeroUsize>,
 }
 
 /// `retries` of an upstream. A request is sent again if no connection could be made, or, where its method is idempotent and all of its
@@ -50,6 +53,7 @@ impl LimitsEntry {
         UpstreamLimits {
             requests: self.requests.map(NonZeroUsize::get),
             pending: self.pending.unwrap_or(DEFAULT_PENDING),
+            connections: self.connections.map(NonZeroUsize::get),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One connection to an upstream.
 
+use super::guard::{Allowance, Guarded};
 use super::lease::Streams;
+use super::places::Place;
 use crate::figures::UpstreamFigures;
 use crate::message;
 use crate::tls::{HTTP_1, HTTP_2};
@@ -15,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +26,7 @@ use std::time::Duration;
 pub(crate) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
     address: Address,
+    allowance: Arc<Allowance>,
 }
 
 /// A connection that serves many requests at once. To clone it is to share it.
@@ -40,16 +44,25 @@ pub(super) enum Connection {
     Http2(Http2),
 }
 
+/// What a connection counts as while it is open: in figures, and as one of those that there may be.
+type Counts = (Option<Open>, Option<Place>);
+
 /// Why a request failed, and the request itself if none of it was sent.
 pub(super) type SendError = (hyper::Error, Option<Request<RequestBody>>);
 
 /// Requests at once on a connection of HTTP/2, whatever the server allows: beyond this another one is made.
 const MAX_STREAMS: usize = 100;
+/// As many as a server allows that has not said how many: a number that none would say.
+const UNHEARD: usize = MAX_STREAMS + 1;
 /// What a server may send ahead of what is read, of one response and of all of a connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// The largest head of a response.
-const MAX_HEADER_BYTES: u32 = 256 << 10;
+const MAX_HEADER_BYTES: u32 = 128 << 10;
+/// What a connection of HTTP/1.1 keeps at the most of a response that nobody takes.
+const BUFFER: usize = 128 << 10;
+/// How long a server may take to say how many requests it allows at once.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(1);
 /// After how much silence a server with requests under way is asked for a sign of life, and how long it may take for that.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -62,6 +75,7 @@ impl Connection {
         target: &HttpTarget,
         protocol: HttpProtocol,
         figures: Option<&Arc<UpstreamFigures>>,
+        place: Option<Place>,
     ) -> Result<Self, ConnectError> {
         let alpn: &[&[u8]] = match protocol {
             HttpProtocol::Auto => &[HTTP_2, HTTP_1],
@@ -69,16 +83,16 @@ impl Connection {
             HttpProtocol::Http2 => &[HTTP_2],
         };
         let (stream, address) = connect(&target.endpoint, alpn, &[]).await?;
-        let open = figures.map(Open::new);
+        let counts = (figures.map(Open::new), place);
         let is_tls = target.endpoint.tls.is_some();
         let chosen = stream.alpn() == Some(HTTP_2);
         match protocol {
             HttpProtocol::Http2 if is_tls && !chosen => {
                 Err(ConnectError::NoHttp2(target.endpoint.address.clone()))
             }
-            HttpProtocol::Http2 => Self::http2(stream, address, is_tls, open).await,
-            HttpProtocol::Auto if chosen => Self::http2(stream, address, is_tls, open).await,
-            _ => Self::http1(stream, address, open).await,
+            HttpProtocol::Http2 => Self::http2(stream, address, is_tls, counts).await,
+            HttpProtocol::Auto if chosen => Self::http2(stream, address, is_tls, counts).await,
+            _ => Self::http1(stream, address, counts).await,
         }
     }
 
@@ -90,48 +104,69 @@ impl Connection {
         }
     }
 
-    async fn http1(stream: Stream, address: Address, open: Option<Open>) -> Result<Self, ConnectError> {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+    async fn http1(stream: Stream, address: Address, counts: Counts) -> Result<Self, ConnectError> {
+        let (stream, allowance) = Guarded::http1(stream);
+        let (sender, connection) = http1::Builder::new()
+            .max_header_size(MAX_HEADER_BYTES as usize)
+            .max_buf_size(BUFFER)
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(ConnectError::Unusable)?;
-        drive(connection.with_upgrades(), open);
-        Ok(Self::Http1(Http1 { sender, address }))
+        drive(connection.with_upgrades(), counts);
+        Ok(Self::Http1(Http1 {
+            sender,
+            address,
+            allowance,
+        }))
     }
 
     async fn http2(
         stream: Stream,
         address: Address,
         is_tls: bool,
-        open: Option<Open>,
+        counts: Counts,
     ) -> Result<Self, ConnectError> {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEADER_BYTES)
+            .initial_max_send_streams(UNHEARD)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Guarded::http2(stream)))
             .await
             .map_err(ConnectError::Unusable)?;
-        drive(connection, open);
+        let streams = Rc::<Streams>::default();
+        let allowed = Rc::clone(&streams);
+        let mut connection = Box::pin(connection);
+        let driven = poll_fn(move |context| {
+            let ended = connection.as_mut().poll(context);
+            allowed.allow(connection.current_max_send_streams());
+            ended
+        });
+        drive(driven, counts);
+        // The first that a server has to say. What goes beyond would wait here for others to end, instead of on a connection of its own. One
+        // that says nothing gets what it has to take until then.
+        let heard = streams.heard(UNHEARD);
+        let _ = tokio::time::timeout(SETTINGS_TIMEOUT, heard).await;
         Ok(Self::Http2(Http2 {
             sender,
             address,
-            streams: Rc::default(),
+            streams,
             is_tls,
         }))
     }
 }
 
 /// Lets a connection go on until it ends. It counts for as long.
-fn drive<E: Display>(connection: impl Future<Output = Result<(), E>> + 'static, open: Option<Open>) {
+fn drive<E: Display>(connection: impl Future<Output = Result<(), E>> + 'static, counts: Counts) {
     tokio::task::spawn_local(async move {
         // Who waits for a response is told too.
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection to the upstream ended");
         }
-        drop(open);
+        drop(counts);
     });
 }
 
@@ -143,7 +178,10 @@ impl Http1 {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError> {
         let request = prepare(request, message::frame_http1);
-        self.sender.try_send_request(request).await.map_err(split)
+        self.allowance.begin();
+        let sent = self.sender.try_send_request(request).await;
+        self.allowance.end();
+        sent.map_err(split)
     }
 }
 
@@ -152,7 +190,7 @@ impl Http1 {
 impl Http2 {
     /// Whether it takes a request more.
     pub(super) fn is_usable(&self) -> bool {
-        !self.sender.is_closed() && !self.streams.is_closing() && self.streams.count() < MAX_STREAMS
+        !self.is_closed() && self.streams.count() < MAX_STREAMS.min(self.streams.allowed())
     }
 
     /// Whether nobody can use it any more.

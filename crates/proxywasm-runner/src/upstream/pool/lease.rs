@@ -2,10 +2,13 @@
 
 use super::Idle;
 use super::connection::Http1;
+use super::places::Places;
 use std::cell::Cell;
 use std::fmt;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::Notify;
 
 /// A connection whose response body is being read.
 pub(crate) enum Lease {
@@ -14,6 +17,7 @@ pub(crate) enum Lease {
         /// There until the lease is dropped.
         connection: Option<Http1>,
         idle: Weak<Idle>,
+        places: Option<Arc<Places>>,
     },
     /// A part of one. Dropping it makes place for another request.
     Shared(#[expect(dead_code, reason = "counted while it lives")] StreamLease),
@@ -25,6 +29,9 @@ pub(super) struct Streams {
     count: Cell<usize>,
     /// The server takes no more.
     closing: Cell<bool>,
+    /// How many the server allows at once, and whoever waits to hear that.
+    allowed: Cell<usize>,
+    changed: Notify,
 }
 
 /// One of them.
@@ -36,11 +43,28 @@ const MAX_IDLE: usize = 256;
 
 // === impl Lease ===
 
+impl Lease {
+    /// Gives it up: a connection of its own is closed.
+    pub(super) fn discard(mut self) {
+        if let Self::Exclusive { connection, .. } = &mut self {
+            *connection = None;
+        }
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Self::Exclusive { connection, idle } = self else {
+        let Self::Exclusive {
+            connection,
+            idle,
+            places,
+        } = self
+        else {
             return;
         };
+        if places.as_ref().is_some_and(|places| places.is_wanted()) {
+            return;
+        }
         let Some(connection) = connection
             .take()
             .filter(|connection| !connection.sender.is_closed())
@@ -77,6 +101,29 @@ impl Streams {
     /// The server has said that it takes no more.
     pub(super) fn note_closing(&self) {
         self.closing.set(true);
+    }
+
+    /// How many the server allows at once.
+    pub(super) fn allowed(&self) -> usize {
+        self.allowed.get()
+    }
+
+    /// The connection knows of so many.
+    pub(super) fn allow(&self, count: usize) {
+        if self.allowed.replace(count) != count {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Waits until it is another number than one that no server says, or none as before the begin.
+    pub(super) async fn heard(&self, unheard: usize) {
+        loop {
+            let changed = self.changed.notified();
+            if self.allowed.get() != unheard && self.allowed.get() != 0 {
+                return;
+            }
+            changed.await;
+        }
     }
 
     pub(super) fn take(self: &Rc<Self>) -> StreamLease {

@@ -5,9 +5,12 @@
 //! wait for it. Nothing here crosses a thread, so bodies need not either.
 
 mod connection;
+mod guard;
 mod lease;
+mod places;
 
 pub(crate) use lease::Lease;
+pub(crate) use places::Places;
 
 use super::body::{RequestBody, ResponseBody, copy};
 use super::connect::ConnectError;
@@ -15,10 +18,11 @@ use super::count::Active;
 use super::target::{HttpProtocol, HttpTarget};
 use super::{Failed, UpstreamError};
 use crate::figures::UpstreamFigures;
+use crate::message;
 use crate::properties::UpstreamProperties;
 use connection::{Connection, Http1, Http2};
 use http::header::UPGRADE;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -42,6 +46,10 @@ pub(crate) struct Pool {
     /// Whether a connection that is made will be one of HTTP/2, as far as is known.
     multiplexes: Cell<bool>,
     figures: Option<Arc<UpstreamFigures>>,
+    /// How many there may be, if that is limited.
+    places: Option<Arc<Places>>,
+    /// Whether unused connections are closed when places are wanted.
+    makes_room: Cell<bool>,
 }
 
 /// A response body, and what it holds of its connection.
@@ -53,7 +61,11 @@ pub(crate) type Idle = RefCell<VecDeque<(Instant, Http1)>>;
 // === impl Pool ===
 
 impl Pool {
-    pub(crate) fn new(target: HttpTarget, figures: Option<Arc<UpstreamFigures>>) -> Self {
+    pub(crate) fn new(
+        target: HttpTarget,
+        figures: Option<Arc<UpstreamFigures>>,
+        places: Option<Arc<Places>>,
+    ) -> Self {
         let multiplexes = match target.protocol {
             HttpProtocol::Auto => target.endpoint.tls.is_some(),
             HttpProtocol::Http1 => false,
@@ -66,6 +78,8 @@ impl Pool {
             connecting: Semaphore::new(1),
             multiplexes: Cell::new(multiplexes),
             figures,
+            places,
+            makes_room: Cell::new(false),
         }
     }
 
@@ -79,7 +93,8 @@ impl Pool {
         properties: Option<&UpstreamProperties>,
     ) -> Result<Response<ResponseBody>, Failed> {
         let active = self.figures.as_ref().map(Active::new);
-        let upgrades = request.headers().contains_key(UPGRADE);
+        let connects = request.method() == Method::CONNECT;
+        let upgrades = connects || request.headers().contains_key(UPGRADE);
         let response = match self.kept(upgrades) {
             None => self.send_on_new(request, upgrades, properties).await?,
             Some(connection) => match self.send_on(connection, request, properties).await {
@@ -138,6 +153,7 @@ impl Pool {
                 let lease = Lease::Exclusive {
                     connection: Some(connection),
                     idle: Rc::downgrade(&self.idle),
+                    places: self.places.clone(),
                 };
                 (response, lease)
             }),
@@ -153,7 +169,17 @@ impl Pool {
             }
         };
         match sent {
-            Ok((response, lease)) => Ok(response.map(|body| (body, lease))),
+            Ok((response, lease)) => match message::check_response(&response) {
+                Ok(()) => Ok(response.map(|body| (body, lease))),
+                Err(malformed) => {
+                    // What follows on its connection may be the rest of it.
+                    lease.discard();
+                    Err(Failed {
+                        error: malformed.into(),
+                        again: None,
+                    })
+                }
+            },
             Err((error, unsent)) => {
                 let repeats = was_refused(&error) || idempotent && is_closing(&error);
                 let again = unsent.or_else(|| copy.filter(|copy| repeats && copy.body().is_whole()));
@@ -163,10 +189,6 @@ impl Pool {
                 })
             }
         }
-    }
-
-    async fn open(&self, protocol: HttpProtocol) -> Result<Connection, ConnectError> {
-        Connection::open(&self.target, protocol, self.figures.as_ref()).await
     }
 
     /// A connection that is there: one of HTTP/2 that takes a request more, or the one of HTTP/1.1 that was used last, of those that
@@ -197,6 +219,39 @@ impl Pool {
         }
         shared.retain(|connection| !connection.is_closed());
         shared.iter().find(|connection| connection.is_usable()).cloned()
+    }
+
+    /// Makes a connection, as soon as there is a place for it.
+    async fn open(&self, protocol: HttpProtocol) -> Result<Connection, ConnectError> {
+        let place = match &self.places {
+            None => None,
+            Some(places) => {
+                self.make_room(places);
+                let limit = self.target.endpoint.connect_timeout;
+                let place = tokio::time::timeout(limit, places.take()).await.ok().flatten();
+                Some(place.ok_or_else(|| ConnectError::NoPlace {
+                    upstream: self.target.endpoint.address.clone(),
+                    limit,
+                })?)
+            }
+        };
+        Connection::open(&self.target, protocol, self.figures.as_ref(), place).await
+    }
+
+    /// Has connections closed that nobody uses when somebody waits for a place, in another worker maybe.
+    fn make_room(&self, places: &Arc<Places>) {
+        if self.makes_room.replace(true) {
+            return;
+        }
+        let (places, idle) = (Arc::clone(places), Rc::downgrade(&self.idle));
+        tokio::task::spawn_local(async move {
+            loop {
+                places.wanted().await;
+                let Some(idle) = idle.upgrade() else { return };
+                let unused = idle.borrow_mut().pop_front();
+                drop(unused);
+            }
+        });
     }
 
     /// Makes a connection that others may share, unless somebody else has just made one.
@@ -240,6 +295,7 @@ fn is_going_away(error: &hyper::Error) -> bool {
     h2_error(error).is_some_and(h2::Error::is_go_away)
 }
 
-fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
+/// What HTTP/2 says of an error.
+pub(super) fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
     std::error::Error::source(error).and_then(|source| source.downcast_ref())
 }

@@ -1,12 +1,22 @@
 //! Heads of messages: what a proxy takes off and puts on at each hop (RFC 9110, section 7.6, and RFC 9112).
 
+mod checks;
+mod connect;
+mod trailers;
+
+pub(crate) use connect::answer_websocket;
+pub(crate) use trailers::strip_trailers;
+
 use crate::routing::PathRefusal;
+use checks::{check_fields, check_lengths, check_target, codings, is_end_to_end, is_host};
+use connect::{ask_for_websocket, connect_target, receive_connect, receive_websocket};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, request, response};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version, request, response};
+use thiserror::Error;
 
 /// Headers that concern one connection only and have no constant in `http`.
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -18,10 +28,31 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 pub(crate) enum Refusal {
     /// It says not, or not clearly, which host it is for.
     Host,
-    /// `CONNECT`: this is no forward proxy.
+    /// Its target has not the form that its method asks for.
+    Target,
+    /// Several lengths, or one that is none.
+    Length,
+    /// Its body is encoded for the transfer in a way that nobody here takes off.
+    TransferCoding,
+    /// A value that HTTP/2 forbids.
+    Field,
+    /// `CONNECT`, which the listener does not allow.
     Connect,
+    /// A tunnel for another protocol than WebSocket.
+    Protocol,
     /// A path that has no spelling that is safe to pass on.
     Path(PathRefusal),
+}
+
+/// A response that no plugin and no client gets to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum MalformedResponse {
+    /// Two lengths, or one beside a transfer coding: client and proxy could see it end in different places.
+    #[error("it tells of its length in two ways")]
+    Length,
+    /// Its body is encoded for the transfer in a way that nobody here takes off.
+    #[error("it has another transfer coding than chunked")]
+    TransferCoding,
 }
 
 /// What the runner remembers of a request head.
@@ -29,8 +60,10 @@ pub(crate) enum Refusal {
 pub(crate) struct Received {
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub(crate) expects_continue: bool,
-    /// Whether it asks for another protocol on its connection.
+    /// Whether it asks for another protocol on its connection, or a tunnel.
     pub(crate) upgrades: bool,
+    /// Whether that is a WebSocket over HTTP/2.
+    pub(crate) websocket: bool,
 }
 
 // === impl Refusal ===
@@ -38,15 +71,21 @@ pub(crate) struct Received {
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Host | Self::Path(_) => StatusCode::BAD_REQUEST,
+            Self::Host | Self::Target | Self::Length | Self::Field | Self::Path(_) => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TransferCoding | Self::Protocol => StatusCode::NOT_IMPLEMENTED,
         }
     }
 
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Host => "a request needs exactly one host\n",
+            Self::Target => "the target of the request has not the form that its method asks for\n",
+            Self::Length => "the request has no clear content-length\n",
+            Self::TransferCoding => "no transfer coding is known but chunked\n",
+            Self::Field => "a header has a space at an end of its value\n",
             Self::Connect => "this proxy makes no tunnels\n",
+            Self::Protocol => "no protocol is known here but websocket\n",
             Self::Path(PathRefusal::Escape) => "the path has a % that is no escape\n",
             Self::Path(PathRefusal::Nul) => "the path has a NUL\n",
             Self::Path(PathRefusal::Slash) => "the path has an escaped slash or a backslash\n",
@@ -56,31 +95,53 @@ impl Refusal {
 
 /// A request head as it came from the client, by TLS or not, becomes one as plugins see it: with one host header, and a target that is
 /// only a path, unless it came by TLS. Then the target has scheme and host too.
-pub(crate) fn receive_request(head: &mut request::Parts, is_tls: bool) -> Result<Received, Refusal> {
-    if head.method == Method::CONNECT {
-        return Err(Refusal::Connect);
+pub(crate) fn receive_request(
+    head: &mut request::Parts,
+    is_tls: bool,
+    may_connect: bool,
+) -> Result<Received, Refusal> {
+    let websocket = receive_websocket(head)?;
+    let connects = head.method == Method::CONNECT;
+    if connects {
+        if !may_connect {
+            return Err(Refusal::Connect);
+        }
+        receive_connect(head)?;
+    } else {
+        check_target(head)?;
+        receive_host(head)?;
     }
-    receive_host(head)?;
+    if head.version == Version::HTTP_2 {
+        check_fields(&head.headers)?;
+    }
     if is_tls {
         head.uri = absolute_form(&head.uri, &head.headers, Scheme::HTTPS)?;
     }
+    check_lengths(&head.headers).map_err(|_| Refusal::Length)?;
     single_length(&mut head.headers);
-    let version = std::mem::replace(&mut head.version, Version::HTTP_11);
+    let mut version = std::mem::replace(&mut head.version, Version::HTTP_11);
+    if websocket {
+        ask_for_websocket(head);
+        version = Version::HTTP_11;
+    }
     if !has_hop_headers(&head.headers) {
         return Ok(Received {
             expects_continue: false,
-            upgrades: false,
+            upgrades: connects,
+            websocket: false,
         });
     }
+    check_codings(&head.headers).map_err(|_| Refusal::TransferCoding)?;
     strip_framing(&mut head.headers);
-    // HTTP/2 has no upgrades.
-    let upgrades = version == Version::HTTP_11 && strip_but_upgrade(&mut head.headers);
+    // HTTP/2 has no upgrades, nor has a tunnel.
+    let upgrades = version == Version::HTTP_11 && !connects && strip_but_upgrade(&mut head.headers);
     if !upgrades {
         strip_connection(&mut head.headers);
     }
     Ok(Received {
         expects_continue: head.headers.remove(EXPECT).is_some(),
-        upgrades,
+        upgrades: upgrades || connects,
+        websocket,
     })
 }
 
@@ -108,6 +169,12 @@ pub(crate) fn send_request(head: &mut request::Parts, may_upgrade: bool) -> bool
 /// Makes a request head one of HTTP/1.1. Its body follows unless `ends`.
 pub(crate) fn frame_http1(head: &mut request::Parts, ends: bool) {
     head.version = Version::HTTP_11;
+    if head.method == Method::CONNECT {
+        if let Some(target) = connect_target(head) {
+            head.uri = target;
+        }
+        return;
+    }
     if let Some(authority) = head.uri.authority() {
         // It was one of HTTP/2 before.
         if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
@@ -128,12 +195,33 @@ pub(crate) fn frame_http2(head: &mut request::Parts, is_tls: bool) {
     for name in [TRANSFER_ENCODING, CONNECTION, UPGRADE] {
         head.headers.remove(name);
     }
+    if head.method == Method::CONNECT {
+        if let Some(target) = connect_target(head) {
+            head.uri = target;
+            head.headers.remove(HOST);
+        }
+        return;
+    }
     let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
     // A host that is none was refused when the request came, or when a plugin changed it.
     if let Ok(uri) = absolute_form(&head.uri, &head.headers, scheme) {
         head.uri = uri;
         head.headers.remove(HOST);
     }
+}
+
+/// Whether a response head as it came from the upstream says clearly where its body ends (RFC 9112, section 6.3). The codec has looked at
+/// most of that, but not where there is no body, nor at codings that it leaves to others.
+pub(crate) fn check_response<B>(response: &Response<B>) -> Result<(), MalformedResponse> {
+    let headers = response.headers();
+    check_lengths(headers)?;
+    if headers.contains_key(TRANSFER_ENCODING) {
+        check_codings(headers)?;
+        if headers.contains_key(CONTENT_LENGTH) {
+            return Err(MalformedResponse::Length);
+        }
+    }
+    Ok(())
 }
 
 /// A response head as it came from the upstream becomes one as plugins see it.
@@ -153,6 +241,11 @@ pub(crate) fn switches(head: &response::Parts) -> bool {
     head.status == StatusCode::SWITCHING_PROTOCOLS
 }
 
+/// Whether a response to a request with this method is followed by something else than HTTP.
+pub(crate) fn tunnels(head: &response::Parts, method: &Method) -> bool {
+    switches(head) || *method == Method::CONNECT && head.status.is_success()
+}
+
 /// A response head as plugins left it becomes one for the client, who asked with `method`. Its body follows unless `ends`.
 pub(crate) fn send_response(head: &mut response::Parts, method: &Method, ends: bool) {
     if has_hop_headers(&head.headers) {
@@ -163,6 +256,10 @@ pub(crate) fn send_response(head: &mut response::Parts, method: &Method, ends: b
     }
     head.version = Version::HTTP_11;
     head.extensions.clear();
+    if *method == Method::CONNECT && head.status.is_success() {
+        head.headers.remove(CONTENT_LENGTH);
+        return;
+    }
     if ends && method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
         // It would promise a body that does not come.
         if head
@@ -179,13 +276,18 @@ pub(crate) fn send_response(head: &mut response::Parts, method: &Method, ends: b
 fn receive_host(head: &mut request::Parts) -> Result<(), Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
-    if another.is_some() || host.is_some_and(|host| !is_host(host)) {
+    if another.is_some() || host.is_some_and(|host| !is_host(host.as_bytes())) {
+        return Err(Refusal::Host);
+    }
+    // A target does not stand in for the header (RFC 9112, section 3.2). HTTP/1.0 has none.
+    if host.is_none() && head.version == Version::HTTP_11 {
         return Err(Refusal::Host);
     }
     match head.uri.authority() {
         Some(authority) => {
             let named = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host)?;
-            if !is_host(&named) {
+            // A URI without a host is invalid (RFC 9110, section 4.2).
+            if !is_host(named.as_bytes()) || authority.host().is_empty() {
                 return Err(Refusal::Host);
             }
             // Over HTTP/1.1 the target overrides the header (RFC 9112, section 3.2.2), over HTTP/2 they may not differ (RFC 9113, section
@@ -196,20 +298,12 @@ fn receive_host(head: &mut request::Parts) -> Result<(), Refusal> {
             head.headers.insert(HOST, named);
             head.uri = origin_form(&head.uri);
         }
-        // HTTP/1.0 has none.
         None if host.is_none() && head.version >= Version::HTTP_11 => return Err(Refusal::Host),
+        // HTTP/1.0 need not tell; the next hop has to be told that nobody did (RFC 9110, section 7.2).
+        None if host.is_none() => drop(head.headers.insert(HOST, HeaderValue::from_static(""))),
         None => {}
     }
     Ok(())
-}
-
-/// Whether a value has only what a host and a port have (RFC 3986, section 3.2.2). With a user name, a slash or the like, routes could see
-/// another host in it than the upstream does; RFC 9112, section 3.2, has it refused.
-fn is_host(value: &HeaderValue) -> bool {
-    value
-        .as_bytes()
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(byte))
 }
 
 fn same_host(one: &HeaderValue, other: &HeaderValue) -> bool {
@@ -217,8 +311,8 @@ fn same_host(one: &HeaderValue, other: &HeaderValue) -> bool {
 }
 
 fn absolute_form(uri: &Uri, headers: &HeaderMap, scheme: Scheme) -> Result<Uri, Refusal> {
-    // HTTP/1.0 need not tell.
-    let Some(host) = headers.get(HOST) else {
+    // Nobody has told.
+    let Some(host) = headers.get(HOST).filter(|host| !host.is_empty()) else {
         return Ok(uri.clone());
     };
     let mut parts = http::uri::Parts::default();
@@ -262,7 +356,17 @@ fn strip_framing(headers: &mut HeaderMap) {
     }
 }
 
-/// Leaves one of several content-lengths. They are equal, or the codec had refused them.
+/// Whether what a body is encoded with for its transfer is what the codec takes off, which is `chunked` alone.
+fn check_codings(headers: &HeaderMap) -> Result<(), MalformedResponse> {
+    let mut codings = codings(headers);
+    let first = codings.next();
+    match first.is_none_or(|coding| coding.eq_ignore_ascii_case(b"chunked")) && codings.next().is_none() {
+        true => Ok(()),
+        false => Err(MalformedResponse::TransferCoding),
+    }
+}
+
+/// Leaves one of several content-lengths, which are equal.
 fn single_length(headers: &mut HeaderMap) {
     if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
         && let Some(length) = headers.remove(CONTENT_LENGTH)
@@ -303,8 +407,8 @@ fn strip_connection(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = listed(headers, &CONNECTION)
             .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-            // What frames or routes the message is nobody's to take away.
-            .filter(|name| *name != HOST && *name != CONTENT_LENGTH && *name != TE)
+            // What frames or routes the message, or is for all who get it, is nobody's to take away.
+            .filter(|name| *name != TE && !is_end_to_end(name))
             .collect();
         headers.remove(CONNECTION);
         for name in named {
@@ -337,251 +441,4 @@ fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head(method: &str, uri: &str, headers: &[(&str, &str)]) -> request::Parts {
-        let mut builder = http::Request::builder().method(method).uri(uri);
-        for (name, value) in headers {
-            builder = builder.header(*name, *value);
-        }
-        builder.body(()).unwrap().into_parts().0
-    }
-
-    fn names(headers: &HeaderMap) -> Vec<String> {
-        headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn requests_lose_what_concerns_the_connection() {
-        type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-        let table: &[Row<'_>] = &[
-            (
-                &[
-                    ("host", "h"),
-                    ("connection", "keep-alive, X-Hop"),
-                    ("x-hop", "1"),
-                    ("x", "2"),
-                ],
-                &["host: h", "x: 2"],
-            ),
-            (
-                &[
-                    ("host", "h"),
-                    ("connection", "host, content-length"),
-                    ("content-length", "1"),
-                ],
-                &["host: h", "content-length: 1"],
-            ),
-            (
-                &[
-                    ("host", "h"),
-                    ("transfer-encoding", "chunked"),
-                    ("content-length", "5"),
-                ],
-                &["host: h"],
-            ),
-            (
-                &[("host", "h"), ("content-length", "5"), ("content-length", "5")],
-                &["host: h", "content-length: 5"],
-            ),
-            (
-                &[("host", "h"), ("te", "gzip, Trailers"), ("upgrade", "websocket")],
-                &["host: h", "te: trailers"],
-            ),
-            (
-                &[("host", "h"), ("te", "gzip"), ("keep-alive", "timeout=5")],
-                &["host: h"],
-            ),
-            (
-                &[
-                    ("host", "h"),
-                    ("proxy-authorization", "x"),
-                    ("proxy-connection", "close"),
-                ],
-                &["host: h"],
-            ),
-            (&[("host", "h"), ("expect", "100-continue")], &["host: h"]),
-        ];
-        for (headers, expected) in table {
-            let mut head = head("GET", "/", headers);
-            receive_request(&mut head, false).unwrap();
-            assert_eq!(names(&head.headers), *expected, "{headers:?}");
-        }
-    }
-
-    #[test]
-    fn targets() {
-        let table = [
-            ("GET", "/a?b", &[("host", "h")][..], Ok(("/a?b", "h"))),
-            ("GET", "http://t:81/a?b", &[("host", "h")], Ok(("/a?b", "t:81"))),
-            ("GET", "http://t", &[("host", "h")], Ok(("/", "t"))),
-            ("OPTIONS", "*", &[("host", "h")], Ok(("*", "h"))),
-            ("GET", "/", &[], Err(Refusal::Host)),
-            ("GET", "/", &[("host", "a"), ("host", "b")], Err(Refusal::Host)),
-            ("GET", "/", &[("host", "user@h")], Err(Refusal::Host)),
-            ("GET", "/", &[("host", "h/a")], Err(Refusal::Host)),
-            ("GET", "http://user@t/", &[("host", "t")], Err(Refusal::Host)),
-            ("GET", "/", &[("host", "[::1]:80")], Ok(("/", "[::1]:80"))),
-            ("GET", "/", &[("host", "")], Ok(("/", ""))),
-            ("CONNECT", "t:80", &[("host", "t:80")], Err(Refusal::Connect)),
-        ];
-        for (method, uri, headers, expected) in table {
-            let mut head = head(method, uri, headers);
-            let result = receive_request(&mut head, false).map(|_| {
-                (
-                    head.uri.to_string(),
-                    head.headers[HOST].to_str().unwrap().to_owned(),
-                )
-            });
-            assert_eq!(
-                result,
-                expected.map(|(uri, host)| (uri.to_owned(), host.to_owned())),
-                "{method} {uri}"
-            );
-        }
-    }
-
-    #[test]
-    fn targets_over_http_2_and_tls() {
-        // The host header beside `:authority`, whether by TLS, and the target that plugins see.
-        let table = [
-            ("https://h:1/a?b", None, true, Ok("https://h:1/a?b")),
-            ("https://h/a", Some("H"), true, Ok("https://h/a")),
-            ("https://h/a", Some("other"), true, Err(Refusal::Host)),
-            ("/a", Some("h"), true, Ok("https://h/a")),
-            ("/a", Some("h"), false, Ok("/a")),
-            ("/a", Some("a b"), true, Err(Refusal::Host)),
-            ("/a", None, false, Err(Refusal::Host)),
-            // The scheme is that of the connection, whatever the client says.
-            ("http://h/a", None, true, Ok("https://h/a")),
-            ("https://h/a", None, false, Ok("/a")),
-        ];
-        for (uri, host, is_tls, expected) in table {
-            let headers: Vec<(&str, &str)> = host.iter().map(|host| ("host", *host)).collect();
-            let mut head = head("GET", uri, &headers);
-            head.version = Version::HTTP_2;
-            let result = receive_request(&mut head, is_tls).map(|_| head.uri.to_string());
-            assert_eq!(result, expected.map(str::to_owned), "{uri} {host:?} {is_tls}");
-        }
-    }
-
-    #[test]
-    fn bodies_are_announced() {
-        for (headers, ends, chunked) in [
-            (&[("content-length", "5")][..], false, false),
-            (&[], false, true),
-            (&[], true, false),
-        ] {
-            let mut head = head("GET", "/", headers);
-            send_request(&mut head, false);
-            frame_http1(&mut head, ends);
-            assert_eq!(
-                head.headers.contains_key(TRANSFER_ENCODING),
-                chunked,
-                "{headers:?} {ends}"
-            );
-        }
-    }
-
-    #[test]
-    fn upgrades() {
-        let asks = &[
-            ("host", "h"),
-            ("connection", "keep-alive, Upgrade"),
-            ("upgrade", "websocket"),
-        ][..];
-        // Headers, whether the client may upgrade, and whether that goes on.
-        let table = [
-            (asks, Version::HTTP_11, true),
-            (asks, Version::HTTP_10, false),
-            (asks, Version::HTTP_2, false),
-            (
-                &[("host", "h"), ("upgrade", "websocket")],
-                Version::HTTP_11,
-                false,
-            ),
-            (
-                &[("host", "h"), ("connection", "upgrade")],
-                Version::HTTP_11,
-                false,
-            ),
-        ];
-        let others = ["h2c", "websocket, H2C", "HTTP/2.0", "TLS/1.2"].map(|protocol| {
-            [
-                ("host", "h"),
-                ("connection", "upgrade, http2-settings"),
-                ("upgrade", protocol),
-                ("http2-settings", "x"),
-            ]
-        });
-        let others = others
-            .iter()
-            .map(|headers| (&headers[..], Version::HTTP_11, false));
-        for (headers, version, expected) in table.into_iter().chain(others) {
-            let mut head = head("GET", "/", headers);
-            head.version = version;
-            let upgrades = receive_request(&mut head, false).unwrap().upgrades;
-            assert_eq!(upgrades, expected, "{headers:?} {version:?}");
-            let kept = ["connection: upgrade", "host: h", "upgrade: websocket"];
-            for may_upgrade in [true, false] {
-                let mut head = head.clone();
-                assert_eq!(send_request(&mut head, may_upgrade), expected && may_upgrade);
-                let mut names = names(&head.headers);
-                names.sort();
-                let expected = if expected && may_upgrade {
-                    &kept[..]
-                } else {
-                    &["host: h"]
-                };
-                assert_eq!(names, expected, "{headers:?} {version:?} {may_upgrade}");
-            }
-        }
-    }
-
-    #[test]
-    fn framed_for_both_versions() {
-        let mut head = head("GET", "/a?b", &[("host", "h:1"), ("x", "1")]);
-        for _ in 0..2 {
-            frame_http1(&mut head, false);
-            assert_eq!(head.uri, "/a?b");
-            let chunked = ["host: h:1", "transfer-encoding: chunked", "x: 1"];
-            let mut sorted = names(&head.headers);
-            sorted.sort();
-            assert_eq!(sorted, chunked);
-            for (is_tls, target) in [(false, "http://h:1/a?b"), (true, "https://h:1/a?b")] {
-                frame_http2(&mut head, is_tls);
-                assert_eq!(
-                    (head.uri.to_string().as_str(), head.version),
-                    (target, Version::HTTP_2)
-                );
-                assert_eq!(names(&head.headers), ["x: 1"]);
-                frame_http1(&mut head, false);
-            }
-        }
-    }
-
-    #[test]
-    fn lengths_without_a_body() {
-        for (method, status, kept) in [
-            ("GET", 200, false),
-            ("HEAD", 200, true),
-            ("GET", 304, true),
-            ("HEAD", 304, true),
-        ] {
-            let response = http::Response::builder()
-                .status(status)
-                .header("content-length", "5");
-            let mut head = response.body(()).unwrap().into_parts().0;
-            send_response(&mut head, &Method::from_bytes(method.as_bytes()).unwrap(), true);
-            assert_eq!(
-                head.headers.contains_key(CONTENT_LENGTH),
-                kept,
-                "{method} {status}"
-            );
-        }
-    }
-}
+mod tests;
