@@ -344,6 +344,12 @@ impl ProxyBuilder {
         self
     }
 
+    /// Adds an upstream that plugins call by its name.
+    pub fn named_upstream(mut self, settings: UpstreamSettings) -> Self {
+        self.upstreams.push(settings);
+        self
+    }
+
     /// Has an admin address.
     pub fn admin(mut self) -> Self {
         self.admin = true;

@@ -8,6 +8,7 @@
     reason = "a test whose surroundings fail has to fail"
 )]
 
+mod callouts;
 mod grpc;
 mod http2;
 mod properties;

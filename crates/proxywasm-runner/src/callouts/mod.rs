@@ -4,14 +4,18 @@
 //! back is told to the host in turns, as everything is. To cancel a callout is to drop its task, and with it what it has of a
 //! connection; a worker that stops drops them all.
 
+mod clients;
 mod grpc_call;
 mod http_call;
 
-use crate::cluster::{Cluster, Endpoint};
+pub(crate) use clients::Clients;
+
+use crate::cluster::{Balance, Busy, Cluster};
 use crate::figures::{StatusClass, UpstreamFailure};
-use crate::upstream::{HttpTarget, UpstreamAddress};
+use crate::upstream::HttpTarget;
 use crate::worker::Worker;
-use http::StatusCode;
+use clients::ClientError;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proxywasm_host::{CallEvent, CallRequest, CalloutId, Command, GrpcEvent, GrpcRequest, grpc_code};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -19,8 +23,8 @@ use std::rc::{Rc, Weak};
 use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use wasi_grpc::backend::{Address, GrpcClient, Outgoing};
-use wasi_http::backend::HttpClient;
+use wasi_common::ByteMap;
+use wasi_grpc::backend::Outgoing;
 
 /// The callouts of one worker.
 #[derive(Default)]
@@ -31,10 +35,10 @@ pub(crate) struct Callouts {
     running: RefCell<HashMap<CalloutId, Running>>,
 }
 
-/// The server that a callout goes to, to be told how it was.
+/// The server that a callout goes to, to be told how it was. It counts as busy meanwhile.
 struct Destination {
     cluster: Rc<Cluster>,
-    endpoint: Rc<Endpoint>,
+    server: Busy,
     begun: Instant,
 }
 
@@ -102,8 +106,10 @@ impl Callouts {
 
     fn begin_http(&self, worker: &Rc<Worker>, id: CalloutId, request: CallRequest) {
         let name = std::str::from_utf8(&request.upstream).unwrap_or_default();
-        let client = Destination::choose(worker, name)
-            .and_then(|destination| Ok((destination.http_client()?, destination)));
+        let client = Destination::choose(worker, name, &request.headers).and_then(|destination| {
+            let client = destination.client(|target| destination.server.endpoint().calls.http(target))?;
+            Ok((client, destination))
+        });
         match client {
             Ok((client, destination)) => {
                 let exchange = client.call(request);
@@ -116,8 +122,14 @@ impl Callouts {
     }
 
     fn begin_grpc(&self, worker: &Rc<Worker>, id: CalloutId, request: &GrpcRequest) {
-        let client = Destination::choose(worker, &request.upstream)
-            .and_then(|destination| Ok((destination.grpc_client()?, destination)));
+        let chosen = Destination::choose(worker, &request.upstream, &request.metadata);
+        let client = chosen.and_then(|destination| {
+            let client = destination.client(|target| {
+                let calls = &destination.server.endpoint().calls;
+                calls.grpc(target, destination.authority())
+            })?;
+            Ok((client, destination))
+        });
         match client {
             Ok((client, destination)) => {
                 let call = client.call(request);
@@ -161,21 +173,25 @@ impl Callouts {
 // === impl Destination ===
 
 impl Destination {
-    /// A server of an upstream.
-    fn choose(worker: &Worker, name: &str) -> Result<Self, String> {
+    /// A server of an upstream, chosen as for a request with these headers.
+    fn choose(worker: &Worker, name: &str, headers: &ByteMap) -> Result<Self, String> {
         // The host knows the same names.
         let cluster = worker.clusters().get(name).ok_or("there is no such upstream")?;
-        let endpoint = cluster.any_endpoint().ok_or("the upstream has no server")?;
+        let headers = match cluster.settings().balance {
+            Balance::Hash(_) => header_map(headers),
+            Balance::RoundRobin | Balance::LeastRequest => HeaderMap::new(),
+        };
+        let server = cluster.begin(&headers).ok_or("the upstream has no server")?;
         Ok(Self {
             cluster,
-            endpoint,
+            server,
             begun: Instant::now(),
         })
     }
 
     /// The server has answered, with this status.
     fn answered(&self, status: Option<StatusCode>) {
-        self.cluster.report(&self.endpoint, true);
+        self.cluster.report(self.server.endpoint(), true);
         let figures = self.cluster.figures();
         figures.statuses.add(StatusClass::of(status));
         figures.durations.record(self.begun.elapsed());
@@ -183,28 +199,8 @@ impl Destination {
 
     /// It has not, or not to the end.
     fn failed(&self) {
-        self.cluster.report(&self.endpoint, false);
+        self.cluster.report(self.server.endpoint(), false);
         self.cluster.figures().failed(UpstreamFailure::Reset);
-    }
-
-    fn http_client(&self) -> Result<HttpClient, String> {
-        self.made(&self.endpoint.http, |target| {
-            HttpClient::new(&target.origin(), target.endpoint.connect_timeout)
-                .map_err(|error| error.to_string())
-        })
-    }
-
-    fn grpc_client(&self) -> Result<GrpcClient, String> {
-        self.made(&self.endpoint.grpc, |target| {
-            let origin = target.origin();
-            let uri = origin.parse().map_err(|error| format!("`{origin}`: {error}"))?;
-            let address = Address {
-                uri,
-                authority: self.authority(),
-                connect_timeout: target.endpoint.connect_timeout,
-            };
-            GrpcClient::new(&address).map_err(|error| error.to_string())
-        })
     }
 
     /// What gRPC calls name: what the configuration gives, or the name that the address was found by.
@@ -217,35 +213,27 @@ impl Destination {
         settings.authority.clone().or_else(by_name)
     }
 
-    /// The client that is there, or a new one.
-    fn made<C: Clone>(
-        &self,
-        place: &RefCell<Option<C>>,
-        make: impl FnOnce(&HttpTarget) -> Result<C, String>,
-    ) -> Result<C, String> {
-        let mut client = place.borrow_mut();
-        if let Some(client) = &*client {
-            return Ok(client.clone());
-        }
-        let target = self
-            .endpoint
-            .target()
-            .ok_or("the built-in echo cannot be called")?;
-        let endpoint = &target.endpoint;
-        if endpoint.tls.is_some() || matches!(endpoint.address, UpstreamAddress::Unix(_)) {
-            // The clients of calls speak no TLS, and know no UNIX sockets.
-            return Err(
-                "plugins cannot call this upstream: it is one of TLS, or of a UNIX socket".to_owned(),
+    /// A client for the server. What is in the way of one is the operator's business, not the plugin's.
+    fn client<C>(&self, make: impl FnOnce(&HttpTarget) -> Result<C, ClientError>) -> Result<C, String> {
+        let target = self.server.endpoint().target();
+        let target = target.ok_or("the built-in echo cannot be called")?;
+        make(target).map_err(|error| {
+            tracing::error!(
+                upstream = self.cluster.settings().name,
+                "plugins cannot call it: {error}"
             );
-        }
-        match make(target) {
-            Ok(made) => Ok(client.insert(made).clone()),
-            Err(error) => {
-                tracing::error!(upstream = self.cluster.settings().name, "{error}");
-                Err("the upstream cannot be called".to_owned())
-            }
-        }
+            "the upstream cannot be called".to_owned()
+        })
     }
+}
+
+/// Those that can be headers of HTTP; others decide nothing.
+fn header_map(map: &ByteMap) -> HeaderMap {
+    let headers = map.iter().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name).ok()?;
+        Some((name, HeaderValue::from_bytes(value).ok()?))
+    });
+    headers.collect()
 }
 
 // === impl Running ===

@@ -1,17 +1,16 @@
 //! One server of an upstream.
 
 use super::settings::Ejection;
+use crate::callouts::Clients;
 use crate::figures::UpstreamFigures;
 use crate::upstream::{HttpTarget, Places, Upstream};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::hash::Hasher;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use wasi_grpc::backend::GrpcClient;
-use wasi_http::backend::HttpClient;
 
 /// What all workers know of a server.
 #[derive(Debug)]
@@ -55,9 +54,8 @@ pub(crate) struct Endpoint {
     pub(super) active: Cell<u32>,
     /// How far it is behind its part of the requests, for round robin.
     pub(super) credit: Cell<i64>,
-    /// Clients for the calls of plugins, each made when first needed, within the runtime that drives its connections.
-    pub(crate) http: RefCell<Option<HttpClient>>,
-    pub(crate) grpc: RefCell<Option<GrpcClient>>,
+    /// Clients for the calls of plugins, made within the runtime that drives their connections.
+    pub(crate) calls: Clients,
 }
 
 /// Counts a request while it lives.
@@ -186,8 +184,7 @@ impl Endpoint {
             state: Arc::clone(state),
             active: Cell::new(0),
             credit: Cell::new(0),
-            http: RefCell::default(),
-            grpc: RefCell::default(),
+            calls: Clients::default(),
         })
     }
 
@@ -204,6 +201,13 @@ impl Endpoint {
 }
 
 // === impl Busy ===
+
+impl Busy {
+    /// The server.
+    pub(crate) fn endpoint(&self) -> &Rc<Endpoint> {
+        &self.0
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {

@@ -13,7 +13,7 @@ mod settings;
 mod shared;
 mod watch;
 
-pub(crate) use endpoint::{Endpoint, EndpointHealth};
+pub(crate) use endpoint::{Busy, Endpoint, EndpointHealth};
 pub(crate) use replay::Replay;
 pub(crate) use send::Counted;
 pub use settings::{
@@ -107,9 +107,10 @@ impl Cluster {
         &self.shared.settings
     }
 
-    /// A server for a request that no key decides about.
-    pub(crate) fn any_endpoint(&self) -> Option<Rc<Endpoint>> {
-        self.choose(None, &[])
+    /// A server for something with these headers, which it is busy with from now on.
+    pub(crate) fn begin(&self, headers: &http::HeaderMap) -> Option<Busy> {
+        let endpoint = self.choose(self.key(headers, None), &[])?;
+        Some(endpoint.begin())
     }
 
     /// Something that was sent to a server came to a good end, or not.

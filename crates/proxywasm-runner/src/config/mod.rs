@@ -130,7 +130,7 @@ struct Root {
     /// How it is updated while it runs.
     #[serde(default)]
     updates: UpdatesEntry,
-    /// Servers that plugins can call, by HTTP/1.1 and by gRPC (HTTP/2 without TLS). Default: none.
+    /// Servers that routes go to, and that plugins can call: by HTTP/1.1, and by gRPC over HTTP/2. Default: none.
     #[serde(default)]
     upstreams: Vec<UpstreamEntry>,
 }

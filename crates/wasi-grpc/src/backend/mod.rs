@@ -1,7 +1,8 @@
 //! The connection to upstreams, over tonic, with feature `tonic`: one HTTP/2 connection for each [`GrpcClient`], made when it is first
 //! needed and made again when it has gone.
 //!
-//! Messages pass through as bytes. There is neither TLS nor compression, and nothing is tried again.
+//! Messages pass through as bytes. There is no compression, and nothing is tried again. Over what bytes travel is for a connector to say,
+//! with [`GrpcClient::with_connector`]; without one it is TCP, without TLS.
 //!
 //! # Example
 //!
@@ -25,6 +26,7 @@
 //! ```
 
 mod codec;
+mod connector;
 mod guard;
 mod metadata;
 mod status;
@@ -34,11 +36,14 @@ use crate::request::Request;
 use bytes::Bytes;
 use codec::Messages;
 pub use codec::PassThrough;
+use connector::Connector;
 use guard::{Guard, Seen};
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{CancellationHandle, Response, Status, Streaming};
@@ -53,7 +58,7 @@ pub struct GrpcClient {
 /// Where an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// `http://HOST:PORT`.
+    /// `http://HOST:PORT`; with a connector of TLS, `https://HOST:PORT`.
     pub uri: Uri,
     /// What the upstream is called in `:authority`; `None`: as in the URI.
     pub authority: Option<String>,
@@ -107,6 +112,8 @@ pub struct Incoming {
     cancellation: Option<CancellationHandle>,
 }
 
+type BoxError = Box<dyn Error + Send + Sync>;
+
 enum State {
     /// No answer has begun.
     Opening(Pin<Box<dyn Future<Output = Result<Response<Streaming<Bytes>>, Status>> + Send>>),
@@ -135,30 +142,27 @@ impl GrpcClient {
     /// # Errors
     /// The address is not one.
     pub fn new(address: &Address) -> Result<Self, AddressError> {
-        let uri = &address.uri;
-        if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {
-            return Err(AddressError::Uri(uri.clone()));
+        if address.uri.scheme_str() != Some("http") {
+            return Err(AddressError::Uri(address.uri.clone()));
         }
-        let mut endpoint = Endpoint::from(uri.clone())
-            .connect_timeout(address.connect_timeout)
-            .tcp_keepalive(Some(TCP_KEEPALIVE))
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_max_header_list_size(MAX_METADATA_BYTES);
-        if let Some(authority) = &address.authority {
-            let origin = Uri::builder()
-                .scheme("http")
-                .authority(authority.as_str())
-                .path_and_query("/")
-                .build();
-            endpoint = endpoint.origin(origin.map_err(|error| AddressError::Authority {
-                authority: authority.clone(),
-                reason: error.to_string(),
-            })?);
-        }
-        Ok(Self {
-            channel: endpoint.connect_lazy(),
-        })
+        let channel = endpoint(address)?.connect_lazy();
+        Ok(Self { channel })
+    }
+
+    /// A client whose connections a function makes, each a stream of bytes on which HTTP/2 is spoken. What its errors say, plugins are
+    /// told. Has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The address is not one.
+    pub fn with_connector<C, F, S, E>(address: &Address, connect: C) -> Result<Self, AddressError>
+    where
+        C: Fn() -> F + Send + 'static,
+        F: Future<Output = Result<S, E>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let channel = endpoint(address)?.connect_with_connector_lazy(Connector(connect));
+        Ok(Self { channel })
     }
 
     /// Begins a call. Nothing happens before [`Incoming::next`] is polled.
@@ -200,6 +204,37 @@ impl GrpcClient {
             },
         }
     }
+}
+
+/// How an address is spoken to.
+fn endpoint(address: &Address) -> Result<Endpoint, AddressError> {
+    let uri = &address.uri;
+    let scheme = uri
+        .scheme_str()
+        .filter(|scheme| matches!(*scheme, "http" | "https"));
+    let (Some(scheme), Some(authority)) = (scheme, uri.authority()) else {
+        return Err(AddressError::Uri(uri.clone()));
+    };
+    if authority.host().is_empty() {
+        return Err(AddressError::Uri(uri.clone()));
+    }
+    let authority = address.authority.as_deref().unwrap_or(authority.as_str());
+    let origin = Uri::builder()
+        .scheme(scheme)
+        .authority(authority)
+        .path_and_query("/")
+        .build();
+    let origin = origin.map_err(|error| AddressError::Authority {
+        authority: authority.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Endpoint::from(uri.clone())
+        .origin(origin)
+        .connect_timeout(address.connect_timeout)
+        .tcp_keepalive(Some(TCP_KEEPALIVE))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_max_header_list_size(MAX_METADATA_BYTES))
 }
 
 // === impl Outgoing ===
