@@ -15,8 +15,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-/// Properties that nothing here has a value for: no TLS, no names of routes and upstreams.
-const WITHOUT_VALUE: [&str; 14] = [
+/// Properties that nothing here has a value for: no TLS, no names of routes and upstreams, no failures.
+const WITHOUT_VALUE: [&str; 21] = [
     "connection.requested_server_name",
     "connection.tls_version",
     "connection.subject_local_certificate",
@@ -29,8 +29,15 @@ const WITHOUT_VALUE: [&str; 14] = [
     "connection.peer_certificate",
     "upstream.request_attempt_count",
     "upstream.num_endpoints",
+    "upstream.tls_version",
+    "upstream.subject_peer_certificate",
+    "upstream.dns_san_peer_certificate",
+    "upstream.uri_san_peer_certificate",
+    "upstream.sha256_peer_certificate_digest",
+    "upstream.transport_failure_reason",
     "cluster_name",
     "route_name",
+    "virtual_host_name",
 ];
 
 /// What stands for `NAME` in the catalogue.

@@ -238,12 +238,21 @@ impl Host {
             Piece::Headers { end_of_stream },
             |slots| {
                 slots.map(Direction::Response, Map::Headers).put(Box::new(head));
-                slots.response_details = Bytes::from_static(VIA_UPSTREAM);
+                if slots.response_details.is_empty() {
+                    slots.response_details = Bytes::from_static(VIA_UPSTREAM);
+                }
                 if let Some(times) = &mut slots.times {
                     times.answered();
                 }
             },
         );
+    }
+
+    /// The driver makes the response itself whose head comes next: how, as the property `response.code_details` tells it.
+    pub fn response_details(&mut self, id: StreamId, details: &'static str) {
+        if let Some(slots) = self.streams.get_mut(id.0) {
+            slots.response_details = Bytes::from_static(details.as_bytes());
+        }
     }
 
     /// A piece of the response body has come from the upstream.
@@ -273,7 +282,7 @@ impl Host {
     }
 
     /// No (complete) response can be had from the upstream. The downstream is answered with `status` and `text`, which the plugins
-    /// see like any response; once the response head is out, the stream is reset.
+    /// see like any response; once the response head is out, the stream is reset. Why is what [`Host::response_details`] has said.
     pub fn upstream_failed(&mut self, id: StreamId, status: u16, text: &'static str) {
         let Some(stream) = self
             .stream(id.0)
@@ -283,10 +292,15 @@ impl Host {
         };
         let filters = stream.filters.len();
         self.current = Some(id.0);
+        let details = self.streams.get_mut(id.0);
+        let details = details.map_or_else(Bytes::new, |slots| slots.response_details.clone());
         self.respond_or_reset(
             id.0,
             filters,
-            LocalResponse::text(status, text),
+            LocalResponse {
+                details,
+                ..LocalResponse::text(status, text)
+            },
             ResetReason::UpstreamFailed,
         );
         self.run();

@@ -1,7 +1,9 @@
 //! What plugins can ask about connections.
 
 use proxywasm_runner::tls::{ClientCertificates, ServerTls};
-use proxywasm_tests::harness::{Authority, Curl, proxy, server_settings};
+use proxywasm_tests::harness::{
+    Authority, Curl, Origin, client_tls, configured, proxy, server_settings, server_tls,
+};
 
 /// A plugin of ABI 0.2.1 that answers each request with a property: 200 and its bytes, or 404.
 pub(crate) fn reader(path: &str) -> Vec<u8> {
@@ -95,5 +97,166 @@ fn without_tls() {
         let answer = proxy.client().request("GET /", &[]);
         let value = (answer.status() == 200).then(|| answer.text());
         assert_eq!(value.as_deref(), expected, "{path}");
+    }
+}
+
+/// A plugin of ABI 0.2.1 that puts a property on each response, as the header `x-value`: its bytes, or `yes` if it is this number.
+fn teller(path: &str, number: Option<i64>) -> Vec<u8> {
+    let length = path.replace('.', "\0").len();
+    let path = path.replace('.', "\\00");
+    let (fits, value) = match number {
+        None => (
+            String::from("(i32.const 1)"),
+            "(i32.load (i32.const 16)) (i32.load (i32.const 20))",
+        ),
+        Some(number) => (
+            format!("(i64.eq (i64.load (i32.load (i32.const 16))) (i64.const {number}))"),
+            "(i32.const 520) (i32.const 3)",
+        ),
+    };
+    let text = format!(
+        r#"(module
+        (import "env" "proxy_get_property" (func $get (param i32 i32 i32 i32) (result i32)))
+        (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 2)
+        (data (i32.const 1024) "{path}")
+        (data (i32.const 512) "x-value")
+        (data (i32.const 520) "yes")
+        (func (export "proxy_abi_version_0_2_1"))
+        (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
+        (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+            (if (i32.eqz (call $get (i32.const 1024) (i32.const {length}) (i32.const 16) (i32.const 20)))
+                (then (if {fits}
+                    (then (drop (call $add (i32.const 2) (i32.const 512) (i32.const 7) {value}))))))
+            (i32.const 0)))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn of_upstreams() {
+    let authority = Authority::new();
+    let certificate = authority.certificate(&["up.test"]);
+    let server = proxy().tls(server_tls(vec![certificate])).start();
+    // The property, and what it begins with, if it is there.
+    let table = [
+        ("upstream.tls_version", Some("TLSv1.3")),
+        ("upstream.subject_peer_certificate", Some("CN=up.test")),
+        ("upstream.dns_san_peer_certificate", Some("up.test")),
+        ("upstream.uri_san_peer_certificate", None),
+        ("upstream.local_address", Some("127.0.0.1:")),
+        ("upstream.transport_failure_reason", None),
+        ("response.code_details", Some("via_upstream")),
+    ];
+    for (path, expected) in table {
+        let proxy = proxy()
+            .tls_upstream(server.address(), client_tls(&authority, "up.test"))
+            .wasm("teller", &teller(path, None))
+            .start();
+        let value = proxy.client().request("GET /", &[]).header("x-value");
+        let fits = match (&value, expected) {
+            (Some(value), Some(expected)) => value.starts_with(expected),
+            (value, expected) => value.is_none() && expected.is_none(),
+        };
+        assert!(fits, "{path}: {value:?}");
+    }
+}
+
+#[test]
+fn of_responses_that_no_upstream_gave() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let closing = Origin::raw(|_, _| ());
+    let authority = Authority::new();
+    let untrusted = proxy()
+        .tls(server_tls(vec![authority.certificate(&["x.test"])]))
+        .start();
+    let folder = authority.folder();
+    let routes = |upstream: String| {
+        format!(
+            "
+listeners:
+  - address: 127.0.0.1:0
+    plugins: [teller]
+    virtual_hosts:
+      - hosts: ['*']
+        routes:
+          - {{ match: {{ path: /up }}, upstream: up, timeout: 100ms }}
+          - {{ match: {{ path: /direct }}, respond: {{ status: 204 }} }}
+upstreams: [{{ name: up, url: '{upstream}', retries: {{ attempts: 0 }} }}]
+plugins: [{{ name: teller, file: {} }}]
+",
+            folder.join("teller.wasm").display()
+        )
+    };
+    let hanging = Origin::raw(|_, _| std::thread::park());
+    let reset = "upstream_reset_before_response_started";
+    // Where the upstream is, the path; the status, the flags, and how the details begin.
+    let table = [
+        (
+            format!("http://{nobody}"),
+            "/up",
+            502,
+            32,
+            format!("{reset}{{remote_connection_failure}}"),
+        ),
+        (
+            format!("http://{}", closing.address()),
+            "/up",
+            502,
+            64,
+            format!("{reset}{{connection_termination}}"),
+        ),
+        (
+            format!("http://{}", hanging.address()),
+            "/up",
+            504,
+            4,
+            "upstream_response_timeout".to_owned(),
+        ),
+        (
+            format!("http://{nobody}"),
+            "/none",
+            404,
+            256,
+            "route_not_found".to_owned(),
+        ),
+        (
+            format!("http://{nobody}"),
+            "/direct",
+            204,
+            0,
+            "direct_response".to_owned(),
+        ),
+        (
+            format!("https://{}", untrusted.address()),
+            "/up",
+            502,
+            32,
+            format!("{reset}{{remote_connection_failure}}"),
+        ),
+    ];
+    for (upstream, path, status, flags, details) in table {
+        let told = |property: &str, number| {
+            std::fs::write(folder.join("teller.wasm"), teller(property, number)).unwrap();
+            let proxy = configured(&routes(upstream.clone()));
+            let answer = proxy
+                .client()
+                .request(&format!("GET {path}"), &[]);
+            assert_eq!(answer.status(), status, "{upstream} {path}");
+            answer.header("x-value").unwrap_or_default()
+        };
+        assert_eq!(told("response.flags", Some(flags)), "yes", "{upstream} {path}");
+        assert_eq!(told("response.code_details", None), details, "{upstream} {path}");
+        let reason = told("upstream.transport_failure_reason", None);
+        assert_eq!(reason.is_empty(), flags != 32, "{upstream} {path}: {reason}");
+        let host = told("virtual_host_name", None);
+        assert_eq!(
+            host,
+            if status == 404 { "" } else { "*" },
+            "{upstream} {path}"
+        );
     }
 }

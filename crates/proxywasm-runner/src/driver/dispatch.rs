@@ -4,7 +4,7 @@ use super::reason::Reason;
 use super::record::Record;
 use crate::cluster::{Cluster, Clusters};
 use crate::figures::{RouteFigures, RouteName, UpstreamFailure, WorkerFigures};
-use crate::properties::{ConnectionProperties, UpstreamProperties};
+use crate::properties::{ConnectionProperties, Outcome, UpstreamProperties};
 use crate::routing::{Action, Forward, PathRules, Route, RouteTable};
 use crate::trace::StreamSpan;
 use crate::upstream::{RequestBody, ResponseBody, Upstream, UpstreamError};
@@ -14,7 +14,6 @@ use http::{HeaderValue, Request, Response, StatusCode, request};
 use proxywasm_host::FilterChain;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// Where the requests of a listener go, as one worker has it.
 pub(crate) enum Destination {
@@ -54,13 +53,12 @@ pub(super) enum Reply {
 // === impl Destination ===
 
 impl Destination {
-    /// The plugins of a request as it arrived, those of its route or else of the listener; and the name of its route, where they could
-    /// ask for it.
+    /// The plugins of a request as it arrived, those of its route or else of the listener; and its route, where they could ask for it.
     pub(super) fn chain<'a>(
         &'a self,
         of_listener: &'a FilterChain,
         head: &request::Parts,
-    ) -> (&'a FilterChain, Option<Arc<str>>) {
+    ) -> (&'a FilterChain, Option<&'a Route>) {
         let Self::Routed(routed) = self else {
             return (of_listener, None);
         };
@@ -71,8 +69,7 @@ impl Destination {
         let chain = route
             .and_then(|route| route.chain.as_ref())
             .unwrap_or(of_listener);
-        let name = route.filter(|_| chain.reads_properties());
-        (chain, name.and_then(|route| route.name.clone()))
+        (chain, route.filter(|_| chain.reads_properties()))
     }
 
     /// Sends a request, as plugins left it, where it belongs, or answers it. To drop the future is to cancel the request.
@@ -159,10 +156,11 @@ impl Routed {
             record.set_route(figures);
         }
         if let Some(way) = way {
-            way.set_route(route.and_then(|route| route.name.clone()));
+            way.set_route(route);
         }
         let Some(route) = route else {
             record.set_reason(Reason::NoRoute);
+            tell(way, Outcome::NO_ROUTE);
             return Ok(Reply::text(
                 StatusCode::NOT_FOUND,
                 "there is no route for this request\n",
@@ -181,6 +179,7 @@ impl Routed {
             Ok(mut response) => {
                 record.set_reason(Reason::Direct);
                 route.response_headers.apply(response.headers_mut());
+                tell(way, Outcome::DIRECT_RESPONSE);
                 Reply::Local(response, body)
             }
             Err(place) => {
@@ -228,6 +227,12 @@ impl Routed {
         };
         route.response_headers.apply(response.headers_mut());
         Ok(Reply::Upstream(response))
+    }
+}
+
+fn tell(way: Option<&UpstreamProperties>, outcome: Outcome) {
+    if let Some(way) = way {
+        way.set_outcome(outcome);
     }
 }
 

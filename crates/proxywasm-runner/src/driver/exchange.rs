@@ -4,6 +4,7 @@ use super::client_body::{ClientBody, ClientFault};
 use super::lane::{Lane, Piece};
 use super::linger;
 use super::record::Record;
+use crate::properties::UpstreamProperties;
 use crate::upstream;
 use crate::worker::{Taker, Worker};
 use bytes::Bytes;
@@ -272,6 +273,14 @@ impl Exchange {
         }
         self.worker
             .turn(self, |host, id| host.response_headers(id, head, ends));
+    }
+
+    /// Tells the host how it came that the proxy answers itself, if somebody may ask.
+    pub(super) fn tell_details(&self, way: Option<&UpstreamProperties>) {
+        if let Some(outcome) = way.and_then(UpstreamProperties::outcome) {
+            self.worker
+                .turn(self, |host, id| host.response_details(id, outcome.details));
+        }
     }
 
     /// Tells the host that no response will come, and what the client should read instead.

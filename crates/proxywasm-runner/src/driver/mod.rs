@@ -305,7 +305,10 @@ async fn forward(
             }
             let response = match reply {
                 Reply::Upstream(response) => response,
-                Reply::Local(response, _) => response.map(upstream::ResponseBody::Full),
+                Reply::Local(response, _) => {
+                    exchange.tell_details(on_way.way);
+                    response.map(upstream::ResponseBody::Full)
+                }
             };
             let (mut head, body) = response.into_parts();
             if message::tunnels(&head, &method) {
@@ -324,6 +327,10 @@ async fn forward(
                 .set_reason(Reason::Upstream(UpstreamFailure::of(&error)));
             if let Some(span) = span {
                 span.upstream_failed(&error.to_string());
+            }
+            if let Some(way) = on_way.way {
+                way.set_outcome((&error).into());
+                exchange.tell_details(Some(way));
             }
             exchange.upstream_failed(error.status(), error.text());
         }

@@ -61,6 +61,8 @@ pub struct VirtualHost {
 pub struct Route {
     /// Its name, for plugins and logs.
     pub name: Option<Arc<str>>,
+    /// The name of its virtual host, for plugins: the first of its hosts.
+    pub(crate) virtual_host: Option<Arc<str>>,
     /// The requests.
     pub matches: RouteMatch,
     /// What becomes of them.
@@ -78,7 +80,13 @@ pub struct Route {
 
 impl RouteTable {
     /// The routes of some virtual hosts.
-    pub fn new(virtual_hosts: Vec<VirtualHost>) -> Self {
+    pub fn new(mut virtual_hosts: Vec<VirtualHost>) -> Self {
+        for host in &mut virtual_hosts {
+            let name = host.hosts.first().map(|pattern| Arc::from(pattern.to_string()));
+            for route in &mut host.routes {
+                route.virtual_host.clone_from(&name);
+            }
+        }
         let mut table = Self {
             exact: HashMap::new(),
             suffixes: Vec::new(),
@@ -205,6 +213,7 @@ impl Route {
     pub fn new(matches: RouteMatch, action: Action) -> Self {
         Self {
             name: None,
+            virtual_host: None,
             matches,
             action,
             chain: None,

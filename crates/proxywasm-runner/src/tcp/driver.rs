@@ -6,8 +6,8 @@ use super::relay::Relay;
 use super::splice::Pipe;
 use crate::driver::{Reason, Recording};
 use crate::figures::UpstreamFailure;
-use crate::properties::UpstreamProperties;
-use crate::transport::{Address, Stream};
+use crate::properties::{Outcome, UpstreamConnection, UpstreamProperties};
+use crate::transport::Stream;
 use crate::upstream::{ConnectError, Open, connect};
 use bytes::Bytes;
 use proxywasm_host::{CloseSource, Direction, ResetReason};
@@ -61,7 +61,7 @@ enum Connection {
     Closed,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<(Stream, Address), ConnectError>>>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<(Stream, Arc<UpstreamConnection>), ConnectError>>>>;
 
 /// Bytes that may wait to be written before no more is read.
 const HIGH_WATER: usize = 256 << 10;
@@ -160,8 +160,8 @@ impl Driver {
         };
         match attempt.as_mut().poll(context) {
             Poll::Pending => return false,
-            Poll::Ready(Ok((socket, address))) => {
-                self.properties.set(address);
+            Poll::Ready(Ok((socket, connection))) => {
+                self.properties.set(connection);
                 self.open = Some(Open::new(&self.route.figures));
                 self.upstream = Connection::Open(Peer::new(socket));
             }
@@ -173,6 +173,8 @@ impl Driver {
                 };
                 self.route.figures.failed(failure);
                 self.recording.record().set_reason(Reason::Upstream(failure));
+                self.properties.set_failure(&error);
+                self.properties.set_outcome(Outcome::CONNECTION_FAILURE);
                 let source = match error {
                     ConnectError::Timeout { .. } => CloseSource::Local,
                     _ => CloseSource::Remote,

@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 #[derive(Debug)]
 pub(crate) struct TlsSession {
     version: Option<&'static str>,
-    /// What the client asked for.
+    /// What the client has asked for.
     server_name: Option<String>,
     /// The certificate that the peer has shown, which was verified.
     peer: Option<CertificateDer<'static>>,

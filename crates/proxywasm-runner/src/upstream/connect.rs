@@ -1,7 +1,8 @@
 //! Connections to upstreams.
 
 use super::target::{Endpoint, UpstreamAddress};
-use crate::tls::{ClientTls, TlsError};
+use crate::properties::UpstreamConnection;
+use crate::tls::{ClientTls, TlsError, TlsSession};
 use crate::transport::{Address, Socket, Stream};
 use std::io;
 use std::sync::Arc;
@@ -74,14 +75,20 @@ pub(crate) async fn connect(
     endpoint: &Endpoint,
     alpn: &[&[u8]],
     preamble: &[u8],
-) -> Result<(Stream, Address), ConnectError> {
+) -> Result<(Stream, Arc<UpstreamConnection>), ConnectError> {
     let attempt = async {
         let (socket, address) = open(&endpoint.address, preamble).await?;
-        match &endpoint.tls {
-            None => Ok((Stream::Plain(socket), address)),
+        let local = socket.local_address().ok();
+        let stream = match &endpoint.tls {
+            None => Stream::Plain(socket),
             // Boxed, for it is over soon.
-            Some(tls) => Ok((Box::pin(shake_hands(endpoint, tls, alpn, socket)).await?, address)),
-        }
+            Some(tls) => Box::pin(shake_hands(endpoint, tls, alpn, socket)).await?,
+        };
+        let tls = match &stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => Some(TlsSession::new(stream.get_ref().1, None)),
+        };
+        Ok((stream, Arc::new(UpstreamConnection { address, local, tls })))
     };
     let limit = endpoint.connect_timeout;
     tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {

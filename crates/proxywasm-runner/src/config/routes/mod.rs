@@ -180,11 +180,10 @@ impl RouteEntry {
         };
         Ok(Route {
             name: self.name.as_deref().map(Into::into),
-            matches,
-            action,
             chain: self.plugins.as_deref().map(chain),
             request_headers: self.request_headers.compile()?,
             response_headers: self.response_headers.compile()?,
+            ..Route::new(matches, action)
         })
     }
 

@@ -5,8 +5,9 @@ use super::lease::Streams;
 use super::places::Place;
 use crate::figures::UpstreamFigures;
 use crate::message;
+use crate::properties::UpstreamConnection;
 use crate::tls::{HTTP_1, HTTP_2};
-use crate::transport::{Address, LocalExecutor, Stream};
+use crate::transport::{LocalExecutor, Stream};
 use crate::upstream::body::RequestBody;
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::count::Open;
@@ -25,7 +26,7 @@ use std::time::Duration;
 /// A connection that serves one request at a time.
 pub(crate) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
-    address: Address,
+    properties: Arc<UpstreamConnection>,
     allowance: Arc<Allowance>,
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct Http1 {
 #[derive(Clone)]
 pub(super) struct Http2 {
     sender: http2::SendRequest<RequestBody>,
-    address: Address,
+    properties: Arc<UpstreamConnection>,
     pub(super) streams: Rc<Streams>,
     is_tls: bool,
 }
@@ -82,7 +83,7 @@ impl Connection {
             HttpProtocol::Http1 => &[HTTP_1],
             HttpProtocol::Http2 => &[HTTP_2],
         };
-        let (stream, address) = connect(&target.endpoint, alpn, &[]).await?;
+        let (stream, properties) = connect(&target.endpoint, alpn, &[]).await?;
         let counts = (figures.map(Open::new), place);
         let is_tls = target.endpoint.tls.is_some();
         let chosen = stream.alpn() == Some(HTTP_2);
@@ -90,21 +91,21 @@ impl Connection {
             HttpProtocol::Http2 if is_tls && !chosen => {
                 Err(ConnectError::NoHttp2(target.endpoint.address.clone()))
             }
-            HttpProtocol::Http2 => Self::http2(stream, address, is_tls, counts).await,
-            HttpProtocol::Auto if chosen => Self::http2(stream, address, is_tls, counts).await,
-            _ => Self::http1(stream, address, counts).await,
+            HttpProtocol::Http2 => Self::http2(stream, properties, is_tls, counts).await,
+            HttpProtocol::Auto if chosen => Self::http2(stream, properties, is_tls, counts).await,
+            _ => Self::http1(stream, properties, counts).await,
         }
     }
 
-    /// Where it goes.
-    pub(super) fn address(&self) -> &Address {
+    /// What plugins can ask about it.
+    pub(super) fn properties(&self) -> &Arc<UpstreamConnection> {
         match self {
-            Self::Http1(connection) => &connection.address,
-            Self::Http2(connection) => &connection.address,
+            Self::Http1(connection) => &connection.properties,
+            Self::Http2(connection) => &connection.properties,
         }
     }
 
-    async fn http1(stream: Stream, address: Address, counts: Counts) -> Result<Self, ConnectError> {
+    async fn http1(stream: Stream, properties: Arc<UpstreamConnection>, counts: Counts) -> Result<Self, ConnectError> {
         let (stream, allowance) = Guarded::http1(stream);
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEADER_BYTES as usize)
@@ -115,14 +116,14 @@ impl Connection {
         drive(connection.with_upgrades(), counts);
         Ok(Self::Http1(Http1 {
             sender,
-            address,
+            properties,
             allowance,
         }))
     }
 
     async fn http2(
         stream: Stream,
-        address: Address,
+        properties: Arc<UpstreamConnection>,
         is_tls: bool,
         counts: Counts,
     ) -> Result<Self, ConnectError> {
@@ -152,7 +153,7 @@ impl Connection {
         let _ = tokio::time::timeout(SETTINGS_TIMEOUT, heard).await;
         Ok(Self::Http2(Http2 {
             sender,
-            address,
+            properties,
             streams,
             is_tls,
         }))

@@ -128,10 +128,15 @@ impl Pool {
         };
         match connection {
             Ok(connection) => self.send_on(connection, request, properties).await,
-            Err(error) => Err(Failed {
-                error: error.into(),
-                again: Some(request),
-            }),
+            Err(error) => {
+                if let Some(properties) = properties {
+                    properties.set_failure(&error);
+                }
+                Err(Failed {
+                    error: error.into(),
+                    again: Some(request),
+                })
+            }
         }
     }
 
@@ -146,7 +151,7 @@ impl Pool {
             .then(|| copy(&request))
             .flatten();
         if let Some(properties) = properties {
-            properties.set(connection.address().clone());
+            properties.set(Arc::clone(connection.properties()));
         }
         let sent = match connection {
             Connection::Http1(mut connection) => connection.send(request).await.map(|response| {

@@ -1,9 +1,14 @@
 //! What plugins can ask about a connection: the properties that only the proxy knows.
 
+mod outcome;
+
+pub(crate) use outcome::Outcome;
+
 use crate::cluster::Shared;
+use crate::routing::Route;
 use crate::tls::TlsSession;
 use crate::transport::Address;
-use crate::upstream::{ProxyVersion, proxy_header};
+use crate::upstream::{ConnectError, ProxyVersion, proxy_header};
 use proxywasm_host::{PropertyPath, PropertySource, PropertyValue};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,10 +32,22 @@ pub(crate) struct UpstreamProperties(Mutex<Way>);
 struct Way {
     /// The name of its route.
     route: Option<Arc<str>>,
+    virtual_host: Option<Arc<str>>,
     upstream: Option<NamedUpstream>,
     /// What the upstream of a listener is called, which has no name.
     unnamed: Option<String>,
-    address: Option<Address>,
+    connection: Option<Arc<UpstreamConnection>>,
+    /// Why there was no connection, the last time.
+    failure: Option<String>,
+    outcome: Option<Outcome>,
+}
+
+/// A connection to an upstream.
+#[derive(Debug)]
+pub(crate) struct UpstreamConnection {
+    pub(crate) address: Address,
+    pub(crate) local: Option<Address>,
+    pub(crate) tls: Option<TlsSession>,
 }
 
 /// What was told of the way of a stream, for the access log.
@@ -112,6 +129,8 @@ impl ConnectionProperties {
 impl PropertySource for ConnectionProperties {
     fn property(&self, path: PropertyPath<'_>) -> Option<PropertyValue> {
         match path.as_bytes() {
+            // Listeners are not told apart by it, which is what Envoy calls 0.
+            b"listener_direction" => Some(PropertyValue::Int(0)),
             b"source\0address" => Some(self.source.to_string().into()),
             b"source\0port" => port(&self.source),
             b"destination\0address" => Some(self.destination.to_string().into()),
@@ -132,8 +151,10 @@ impl PropertySource for ConnectionProperties {
 
 impl UpstreamProperties {
     /// The route was chosen.
-    pub(crate) fn set_route(&self, name: Option<Arc<str>>) {
-        self.way().route = name;
+    pub(crate) fn set_route(&self, route: Option<&Route>) {
+        let mut way = self.way();
+        way.route = route.and_then(|route| route.name.clone());
+        way.virtual_host = route.and_then(|route| route.virtual_host.clone());
     }
 
     /// The upstream was chosen, or tried again.
@@ -141,9 +162,24 @@ impl UpstreamProperties {
         self.way().upstream = Some(upstream);
     }
 
-    /// The server was chosen.
-    pub(crate) fn set(&self, address: Address) {
-        self.way().address = Some(address);
+    /// The connection was chosen.
+    pub(crate) fn set(&self, connection: Arc<UpstreamConnection>) {
+        self.way().connection = Some(connection);
+    }
+
+    /// There is no connection.
+    pub(crate) fn set_failure(&self, error: &ConnectError) {
+        self.way().failure = Some(error.to_string());
+    }
+
+    /// The proxy itself answers.
+    pub(crate) fn set_outcome(&self, outcome: Outcome) {
+        self.way().outcome = Some(outcome);
+    }
+
+    /// How it came that the proxy answers, if it does.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.way().outcome
     }
 
     /// The upstream has no name, but is called so.
@@ -161,7 +197,7 @@ impl UpstreamProperties {
                 .map(|upstream| upstream.shared.name().to_owned())
                 .or_else(|| way.unnamed.clone()),
             attempts: named.map(|upstream| upstream.attempts),
-            address: way.address.clone(),
+            address: way.connection.as_ref().map(|connection| connection.address.clone()),
         }
     }
 
@@ -170,20 +206,44 @@ impl UpstreamProperties {
         let way = self.way();
         match path {
             b"route_name" | b"xds\0route_name" => Some((&**way.route.as_ref()?).into()),
+            b"virtual_host_name" => Some((&**way.virtual_host.as_ref()?).into()),
+            b"response\0flags" => {
+                let flags = way.outcome.map_or(0, |outcome| outcome.flags);
+                Some(PropertyValue::Int(flags))
+            }
             b"cluster_name" => {
                 let upstream = way.upstream.as_ref()?;
                 Some(upstream.shared.name().into())
             }
             b"upstream\0num_endpoints" => Some(PropertyValue::Uint(way.upstream.as_ref()?.endpoints)),
             b"upstream\0request_attempt_count" => Some(PropertyValue::Uint(way.upstream.as_ref()?.attempts)),
-            b"upstream\0address" => Some(way.address.as_ref()?.to_string().into()),
-            b"upstream\0port" => port(way.address.as_ref()?),
-            _ => None,
+            b"upstream\0transport_failure_reason" => Some(way.failure.as_deref()?.into()),
+            path => way
+                .connection
+                .as_ref()?
+                .property(path.strip_prefix(b"upstream\0")?),
         }
     }
 
     fn way(&self) -> MutexGuard<'_, Way> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl UpstreamConnection ===
+
+impl UpstreamConnection {
+    /// A property by its name in `upstream`.
+    fn property(&self, name: &[u8]) -> Option<PropertyValue> {
+        match name {
+            b"address" => Some(self.address.to_string().into()),
+            b"port" => port(&self.address),
+            b"local_address" => Some(self.local.as_ref()?.ip()?.to_string().into()),
+            b"local_port" => port(self.local.as_ref()?),
+            // What only the other side of a connection has.
+            b"mtls" | b"requested_server_name" => None,
+            name => self.tls.as_ref()?.property(name),
+        }
     }
 }
 
@@ -270,8 +330,17 @@ mod tests {
         }
         assert!(matches!(get("request\0time"), Some(PropertyValue::Timestamp(_))));
         assert_eq!(get("connection_id"), get("connection\0id"));
-        upstream.set(destination.into());
+        assert_eq!(get("response\0flags"), Some(PropertyValue::Int(0)));
+        upstream.set_outcome(Outcome::NO_ROUTE);
+        assert_eq!(get("response\0flags"), Some(PropertyValue::Int(256)));
+        upstream.set(Arc::new(UpstreamConnection {
+            address: destination.into(),
+            local: Some(source.into()),
+            tls: None,
+        }));
         assert_eq!(get("upstream\0port"), Some(PropertyValue::Int(80)));
+        assert_eq!(get("upstream\0local_port"), Some(PropertyValue::Int(1000)));
+        assert_eq!(get("upstream\0tls_version"), None);
         let bytes = BytestreamProperties { connection, upstream };
         let get = |path: &str| bytes.property(PropertyPath::new(path.as_bytes()));
         assert_eq!(get("upstream\0address"), Some("[2001:db8::1]:80".into()));
