@@ -242,9 +242,7 @@ plugins: [{{ name: teller, file: {} }}]
         let told = |property: &str, number| {
             std::fs::write(folder.join("teller.wasm"), teller(property, number)).unwrap();
             let proxy = configured(&routes(upstream.clone()));
-            let answer = proxy
-                .client()
-                .request(&format!("GET {path}"), &[]);
+            let answer = proxy.client().request(&format!("GET {path}"), &[]);
             assert_eq!(answer.status(), status, "{upstream} {path}");
             answer.header("x-value").unwrap_or_default()
         };
@@ -253,10 +251,6 @@ plugins: [{{ name: teller, file: {} }}]
         let reason = told("upstream.transport_failure_reason", None);
         assert_eq!(reason.is_empty(), flags != 32, "{upstream} {path}: {reason}");
         let host = told("virtual_host_name", None);
-        assert_eq!(
-            host,
-            if status == 404 { "" } else { "*" },
-            "{upstream} {path}"
-        );
+        assert_eq!(host, if status == 404 { "" } else { "*" }, "{upstream} {path}");
     }
 }

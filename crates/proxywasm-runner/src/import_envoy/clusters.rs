@@ -2,23 +2,18 @@
 
 use super::durations::period;
 use super::node::{Fields, Node};
-use super::output::Upstream;
+use super::output::{Endpoint, Hash, Retries, Upstream};
+use super::{traffic, transport};
 use std::collections::BTreeMap;
 
-/// A cluster that can be reached.
-#[derive(Debug, Clone)]
-pub(super) struct Cluster {
-    /// `HOST:PORT`.
-    pub(super) address: String,
-    pub(super) connect_timeout: Option<String>,
-}
-
-/// All that can be reached, by name.
+/// All clusters that can be reached, by name.
 #[derive(Debug, Default)]
-pub(super) struct Clusters(BTreeMap<String, Cluster>);
+pub(super) struct Clusters(BTreeMap<String, Upstream>);
 
 /// Those whose addresses the file has; the others are found out while Envoy runs.
 const WITH_ADDRESSES: [&str; 3] = ["STATIC", "STRICT_DNS", "LOGICAL_DNS"];
+
+const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 // === impl Clusters ===
 
@@ -36,61 +31,158 @@ impl Clusters {
                 "cluster `{name}` is of type {kind}, whose addresses are not in the file"
             ));
         }
-        let connect_timeout = duration(&mut fields, "connect_timeout");
-        let Some(address) = fields.fields("load_assignment").and_then(first_address) else {
-            fields.note(format!(
-                "cluster `{name}` has no address that can be reached, and is left out"
-            ));
-            return;
+        let mut upstream = Upstream {
+            name: name.clone(),
+            connect_timeout: duration(&mut fields, "connect_timeout"),
+            tls: transport::to_upstream(&mut fields),
+            protocol: protocol(&mut fields),
+            balance: balance(&mut fields),
+            ..Upstream::default()
         };
-        if let Some(transport) = fields.take("transport_socket") {
-            transport.leave_out("connections to it are not encrypted");
+        let scheme = if upstream.tls.is_some() { "https" } else { "http" };
+        let mut endpoints = fields
+            .fields("load_assignment")
+            .map(endpoints)
+            .unwrap_or_default();
+        for endpoint in &mut endpoints {
+            endpoint.url = format!("{scheme}://{}", endpoint.url);
         }
-        let cluster = Cluster {
-            address,
-            connect_timeout,
-        };
-        self.0.insert(name, cluster);
+        match endpoints.as_slice() {
+            [] => {
+                fields.note(format!(
+                    "cluster `{name}` has no address that can be reached, and is left out"
+                ));
+                return;
+            }
+            [Endpoint { url, .. }] => upstream.url = Some(url.clone()),
+            _ => upstream.endpoints = endpoints,
+        }
+        traffic::import(&mut fields, &mut upstream);
+        self.0.insert(name, upstream);
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Cluster> {
+    pub(super) fn get(&self, name: &str) -> Option<&Upstream> {
         self.0.get(name)
+    }
+
+    /// What a route says of trying again is said of an upstream here. Returns whether another route has said something else.
+    pub(super) fn set_retries(&mut self, name: &str, retries: &Retries) -> bool {
+        let Some(upstream) = self.0.get_mut(name) else {
+            return false;
+        };
+        upstream.retries.get_or_insert_with(|| retries.clone()) != retries
+    }
+
+    /// The same for what decides where a request goes.
+    pub(super) fn set_hash(&mut self, name: &str, hash: &Hash) -> bool {
+        match self.0.get_mut(name) {
+            Some(upstream) if upstream.balance == Some("hash") => {
+                upstream.hash.get_or_insert_with(|| hash.clone()) != hash
+            }
+            _ => false,
+        }
     }
 
     /// As upstreams: Envoy lets plugins call every cluster.
     pub(super) fn into_upstreams(self) -> Vec<Upstream> {
-        let upstreams = self.0.into_iter();
+        let upstreams = self.0.into_values();
         upstreams
-            .map(|(name, cluster)| Upstream {
-                name,
-                url: format!("http://{}", cluster.address),
-                connect_timeout: cluster.connect_timeout,
+            .map(|mut upstream| {
+                // Without a key, Envoy's choice is random.
+                if upstream.hash.is_none() {
+                    upstream.balance = upstream.balance.filter(|balance| *balance != "hash");
+                }
+                upstream
             })
             .collect()
     }
 }
 
-/// The address of the first endpoint.
-fn first_address(mut assignment: Fields) -> Option<String> {
+/// The version of HTTP: in one field from version 3 on, in another before.
+fn protocol(fields: &mut Fields) -> Option<&'static str> {
+    let mut http2 = false;
+    if let Some(options) = fields.take("http2_protocol_options") {
+        http2 = true;
+        ignore_empty(options);
+    }
+    if let Some(extensions) = fields.take("typed_extension_protocol_options") {
+        for (name, options) in extensions.entries() {
+            let Some(mut options) = (name == PROTOCOL_OPTIONS).then(|| options.fields()).flatten() else {
+                continue;
+            };
+            options.skip("@type");
+            if let Some(mut explicit) = options.fields("explicit_http_config") {
+                if let Some(options) = explicit.take("http2_protocol_options") {
+                    http2 = true;
+                    ignore_empty(options);
+                }
+                explicit.take("http_protocol_options").map(ignore_empty);
+            }
+            // It is what ALPN decides.
+            if let Some(mut auto) = options.fields("auto_config") {
+                auto.take("http2_protocol_options").map(ignore_empty);
+                auto.take("http_protocol_options").map(ignore_empty);
+            }
+        }
+    }
+    http2.then_some("http2")
+}
+
+/// A message without fields says all by being there.
+fn ignore_empty(node: Node) {
+    if node.value().as_object().is_some_and(serde_json::Map::is_empty) {
+        node.used();
+    }
+}
+
+fn balance(fields: &mut Fields) -> Option<&'static str> {
+    let policy = fields.take("lb_policy")?;
+    let balance = match policy.value().as_str() {
+        Some("ROUND_ROBIN") => None,
+        Some("LEAST_REQUEST") => Some("least_request"),
+        Some("RING_HASH" | "MAGLEV") => Some("hash"),
+        Some("RANDOM") => {
+            policy.leave_out("servers are chosen one after the other");
+            return None;
+        }
+        _ => return None,
+    };
+    policy.used();
+    balance
+}
+
+/// The servers; their URLs lack a scheme.
+fn endpoints(mut assignment: Fields) -> Vec<Endpoint> {
     assignment.skip("cluster_name");
-    let mut first = None;
+    let mut endpoints = Vec::new();
     for locality in assignment.items("endpoints") {
         let Some(mut locality) = locality.fields() else {
             continue;
         };
         for endpoint in locality.items("lb_endpoints") {
-            if first.is_some() {
-                endpoint.leave_out("an upstream has one address, and it has one already");
+            let Some(mut endpoint) = endpoint.fields() else {
                 continue;
+            };
+            let weight = endpoint.text("load_balancing_weight");
+            let weight = weight.and_then(|weight| weight.parse().ok());
+            let place = endpoint.fields("endpoint");
+            let place = place.and_then(|mut place| place.take("address"));
+            if let Some(url) = place.and_then(address) {
+                let weight = weight.filter(|weight| *weight != 1);
+                endpoints.push(Endpoint { url, weight });
             }
-            let address = endpoint
-                .fields()
-                .and_then(|mut endpoint| endpoint.fields("endpoint"))
-                .and_then(|mut endpoint| endpoint.take("address"));
-            first = address.and_then(socket_address);
         }
     }
-    first
+    endpoints
+}
+
+/// `HOST:PORT`, or `unix:PATH`.
+fn address(node: Node) -> Option<String> {
+    if node.value().get("pipe").is_some() {
+        let path = node.fields()?.fields("pipe")?.text("path")?;
+        return Some(format!("unix:{path}"));
+    }
+    socket_address(node)
 }
 
 /// `HOST:PORT` of an address.
@@ -133,4 +225,15 @@ pub(super) fn duration(fields: &mut Fields, name: &str) -> Option<String> {
             None
         }
     }
+}
+
+/// A whole number.
+pub(super) fn number(fields: &mut Fields, name: &str) -> Option<u64> {
+    let node = fields.take(name)?;
+    let number = node.value().as_u64();
+    match number {
+        Some(_) => node.used(),
+        None => node.leave_out("a whole number is expected, and the default holds"),
+    }
+    number
 }

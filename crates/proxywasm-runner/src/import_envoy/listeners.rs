@@ -2,18 +2,21 @@
 
 use super::Importer;
 use super::any::{Typed, unpack};
-use super::clusters::{Cluster, duration, socket_address};
+use super::clusters::{duration, socket_address};
 use super::node::{Fields, Node};
-use super::output::Listener;
-use super::routes;
+use super::output::{Listener, ServerTls, VirtualHost};
+use super::{routes, transport};
 use std::net::SocketAddr;
 
 /// What is known of a listener while its network filters are looked at.
 #[derive(Default)]
 struct Chain {
     protocol: Option<&'static str>,
+    tls: Option<ServerTls>,
     plugins: Vec<String>,
-    upstream: Option<Cluster>,
+    /// Of TCP: the name of the cluster.
+    upstream: Option<String>,
+    virtual_hosts: Vec<VirtualHost>,
     idle_timeout: Option<String>,
 }
 
@@ -45,39 +48,49 @@ impl Importer {
         let mut chain = chain
             .and_then(Node::fields)
             .map_or_else(Chain::default, |chain| self.chain(chain));
-        if chain.upstream.is_none() {
-            let missing = "no upstream could be imported";
-            match chain.protocol {
-                Some("http") => self.notes.push(
-                    &path,
-                    format!("{missing}: the listener answers with the built-in echo"),
-                ),
-                _ => return self.notes.push(&path, format!("{missing}, so it is left out")),
+        let mut listener = Listener {
+            address,
+            tls: chain.tls.take(),
+            plugins: std::mem::take(&mut chain.plugins),
+            idle_timeout: chain.idle_timeout.take(),
+            ..Listener::default()
+        };
+        let missing = "no upstream could be imported";
+        match chain.protocol {
+            Some("http") => route(&mut listener, std::mem::take(&mut chain.virtual_hosts)),
+            _ => {
+                let Some(cluster) = chain.upstream.and_then(|name| self.clusters.get(&name)) else {
+                    return self.notes.push(&path, format!("{missing}, so it is left out"));
+                };
+                let first = cluster.endpoints.first().map(|endpoint| &endpoint.url);
+                if cluster.endpoints.len() > 1 {
+                    self.notes.push(
+                        &path,
+                        "a listener of TCP has one server here, so it gets the first of its cluster",
+                    );
+                }
+                let scheme = if cluster.tls.is_some() { "tls" } else { "tcp" };
+                let address = cluster.url.as_ref().or(first);
+                let address = address.and_then(|url| url.split_once("://"));
+                listener.protocol = Some("tcp");
+                listener.upstream = address.map(|(_, address)| format!("{scheme}://{address}"));
+                listener.upstream_tls.clone_from(&cluster.tls);
+                listener.connect_timeout.clone_from(&cluster.connect_timeout);
             }
         }
-        let (scheme, protocol) = match chain.protocol {
-            Some("tcp") => ("tcp", Some("tcp")),
-            _ => ("http", None),
-        };
-        let upstream = chain.upstream.take();
-        self.output.listeners.push(Listener {
-            address,
-            protocol,
-            plugins: chain.plugins,
-            upstream: upstream.as_ref().map_or_else(
-                || "echo".to_owned(),
-                |cluster| format!("{scheme}://{}", cluster.address),
-            ),
-            connect_timeout: upstream.and_then(|cluster| cluster.connect_timeout),
-            idle_timeout: chain.idle_timeout,
-        });
+        if chain.protocol == Some("http") && listener.routes.is_empty() && listener.virtual_hosts.is_empty() {
+            let what = format!("{missing}: the listener answers with the built-in echo");
+            self.notes.push(&path, what);
+            listener.upstream = Some("echo".to_owned());
+        }
+        self.output.listeners.push(listener);
     }
 
     fn chain(&mut self, mut fields: Fields) -> Chain {
-        let mut chain = Chain::default();
-        if let Some(transport) = fields.take("transport_socket") {
-            transport.leave_out("connections are taken without TLS");
-        }
+        let mut chain = Chain {
+            tls: transport::of_clients(&mut fields),
+            ..Chain::default()
+        };
         for filter in fields.items("filters") {
             let Some(mut filter) = filter.fields() else {
                 continue;
@@ -152,8 +165,20 @@ impl Importer {
         if let Some(rds) = message.take("rds") {
             rds.leave_out("its routes are not in the file");
         }
-        let routes = message.fields("route_config");
-        chain.upstream = routes.and_then(|routes| routes::upstream(routes, &self.clusters));
+        if let Some(routes) = message.fields("route_config") {
+            chain.virtual_hosts = routes::virtual_hosts(routes, &mut self.clusters);
+        }
+    }
+}
+
+/// One virtual host for all is said with fewer words.
+fn route(listener: &mut Listener, mut hosts: Vec<VirtualHost>) {
+    match hosts.pop() {
+        Some(only) if hosts.is_empty() && only.hosts == ["*"] => listener.routes = only.routes,
+        last => {
+            hosts.extend(last);
+            listener.virtual_hosts = hosts;
+        }
     }
 }
 

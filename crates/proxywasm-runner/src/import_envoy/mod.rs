@@ -1,7 +1,7 @@
 //! Envoy's bootstrap files as files of ours: `proxywasm import-envoy`.
 //!
-//! What a file says of Wasm plugins is taken: the HTTP and network filters of static listeners, bootstrap extensions, and the static
-//! clusters that plugins call and requests go to. All else is named, each with its place in the file, and why where there is more to say
+//! What a file says of Wasm plugins is taken: the HTTP and network filters of static listeners, bootstrap extensions; and what is around
+//! them: routes, clusters with their servers, health checks and limits, TLS on both sides. All else is named, each with its place in the file, and why where there is more to say
 //! than that there is nothing like it here. Files with version 2 of the names are understood too, and structures in the place of typed
 //! messages, as control planes write them.
 
@@ -9,10 +9,13 @@ mod any;
 mod clusters;
 mod durations;
 mod listeners;
+mod matching;
 mod node;
 mod output;
 mod plugins;
 mod routes;
+mod traffic;
+mod transport;
 
 pub use node::Note;
 

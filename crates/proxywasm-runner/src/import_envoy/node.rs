@@ -187,6 +187,11 @@ impl Fields {
         self.notes.push(&self.path, what);
     }
 
+    /// Whether nothing is left that was not taken out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.values().all(Value::is_null)
+    }
+
     /// Takes a field out, if it is set.
     pub(super) fn take(&mut self, name: &str) -> Option<Node> {
         let value = self.fields.remove_entry(name);

@@ -4,7 +4,7 @@ use super::Importer;
 use super::any::configuration;
 use super::clusters::duration;
 use super::node::{Fields, Node};
-use super::output::{Background, Plugin};
+use super::output::{Background, Code, Plugin};
 use std::collections::BTreeSet;
 
 impl Importer {
@@ -88,11 +88,15 @@ impl Importer {
                     .collect();
             }
         }
-        let Some(code) = vm.fields("code") else {
+        let Some(mut code) = vm.fields("code") else {
             vm.note("it has no `code`, so the plugin is left out");
             return None;
         };
-        plugin.file = file(code, &plugin.name)?;
+        if let Some(remote) = code.fields("remote") {
+            plugin.code = remote_code(remote);
+            return plugin.code.is_some().then_some(());
+        }
+        plugin.file = Some(file(code, &plugin.name)?);
         Some(())
     }
 
@@ -190,21 +194,30 @@ fn file(mut code: Fields, plugin: &str) -> Option<String> {
             }
         }
     }
-    if let Some(mut remote) = code.fields("remote") {
-        let uri = remote.fields("http_uri").and_then(|mut uri| uri.text("uri"))?;
-        let name = uri
-            .split(['?', '#'])
-            .next()
-            .and_then(|path| path.rsplit('/').next());
-        let file = name
-            .filter(|name| name.ends_with(".wasm"))
-            .map_or_else(own, str::to_owned);
-        let hash = remote.text("sha256").unwrap_or_default();
-        remote.note(format!(
-            "nothing is downloaded: put what is at {uri} into `{file}`, with the SHA-256 {hash}"
-        ));
-        return Some(file);
-    }
     code.note("it names no code, so the plugin is left out");
     None
+}
+
+/// Code at a URL, or in a registry. By which cluster Envoy gets there does not matter.
+fn remote_code(mut remote: Fields) -> Option<Code> {
+    let mut place = remote.fields("http_uri")?;
+    place.skip("cluster");
+    let uri = place.text("uri")?;
+    let sha256 = remote.text("sha256").filter(|digest| !digest.is_empty());
+    if let Some(image) = uri.strip_prefix("oci://") {
+        if sha256.is_some() {
+            remote.note("`sha256` is of the module in the image here, not of the image; give the image its digest as `@sha256:`");
+        }
+        return Some(Code {
+            oci: Some(image.to_owned()),
+            ..Code::default()
+        });
+    }
+    let plain_http = !uri.starts_with("https://");
+    Some(Code {
+        url: Some(uri),
+        sha256,
+        plain_http,
+        ..Code::default()
+    })
 }

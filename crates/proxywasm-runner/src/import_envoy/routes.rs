@@ -1,91 +1,233 @@
-//! Routes: a listener of ours has one upstream, so one route is imported.
+//! Routes: virtual hosts, and what becomes of requests.
 
-use super::clusters::{Cluster, Clusters};
+use super::clusters::{Clusters, duration, number};
+use super::matching;
 use super::node::{Fields, Node};
-use serde_json::Value;
+use super::output::{Hash, Redirect, Respond, Retries, Rewrite, Route, Share, VirtualHost};
 
-/// A route on its way.
-struct Candidate {
-    route: Node,
-    /// Its virtual host is for all authorities.
-    any_domain: bool,
-}
-
-/// The upstream of the route that takes every request, or else of the only one there is.
-pub(super) fn upstream(mut configuration: Fields, clusters: &Clusters) -> Option<Cluster> {
-    let mut candidates = Vec::new();
+/// The virtual hosts of a route configuration.
+pub(super) fn virtual_hosts(mut configuration: Fields, clusters: &mut Clusters) -> Vec<VirtualHost> {
+    configuration.skip("name");
+    let mut hosts = Vec::new();
     for host in configuration.items("virtual_hosts") {
         let Some(mut host) = host.fields() else { continue };
         host.skip("name");
-        let domains = host.take("domains");
-        let domains = domains.map(Node::json).unwrap_or_default();
-        let any_domain = domains
-            .as_array()
-            .is_some_and(|domains| domains.iter().any(|domain| domain == "*"));
-        if !any_domain {
-            host.note(format!(
-                "its `domains`, {domains}, are not heeded: a listener serves all authorities alike"
-            ));
+        let patterns = host.items("domains").into_iter().filter_map(domain).collect();
+        let retries = host.fields("retry_policy").map(retries);
+        let mut routes = Vec::new();
+        for node in host.items("routes") {
+            routes.extend(
+                node.fields()
+                    .and_then(|fields| route(fields, retries.as_ref(), clusters)),
+            );
         }
-        let routes = host.items("routes").into_iter();
-        candidates.extend(routes.map(|route| Candidate { route, any_domain }));
-    }
-    let catch_all = candidates.iter().position(Candidate::takes_all);
-    let only = (candidates.len() == 1).then_some(0);
-    let chosen = catch_all.or(only);
-    let place = chosen.and_then(|chosen| candidates.get(chosen));
-    let place = place.map(|candidate| candidate.route.path().to_owned());
-    let mut upstream = None;
-    for (index, candidate) in candidates.into_iter().enumerate() {
-        match &place {
-            Some(_) if Some(index) == chosen => upstream = candidate.upstream(clusters),
-            Some(place) => candidate.route.leave_out(format_args!(
-                "a listener has one upstream, which is that of {place}"
-            )),
-            None => candidate
-                .route
-                .leave_out("a listener has one upstream, and none of several routes takes every request"),
+        let host_pattern = VirtualHost {
+            hosts: patterns,
+            routes,
+        };
+        if host_pattern.hosts.is_empty() || host_pattern.routes.is_empty() {
+            host.note("no domain or no route of it could be imported, so it is left out");
+        } else {
+            hosts.push(host_pattern);
         }
     }
-    upstream
+    hosts
 }
 
-// === impl Candidate ===
-
-impl Candidate {
-    fn takes_all(&self) -> bool {
-        let value = self.route.value();
-        let matched = value.get("match").and_then(Value::as_object);
-        let all = matched.is_some_and(|matched| {
-            matched.len() == 1 && matched.get("prefix").and_then(Value::as_str) == Some("/")
-        });
-        all && self.any_domain && value.get("route").is_some()
+/// A host without a port: ports do not matter here.
+fn domain(node: Node) -> Option<String> {
+    let domain = node.value().as_str().unwrap_or_default().to_owned();
+    let host = match domain.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() || port == "*" => host.to_owned(),
+        _ => domain.clone(),
+    };
+    if host.is_empty() || host.ends_with('*') && host != "*" {
+        node.leave_out("hosts are whole, `*` or `*.` and what they end with");
+        return None;
     }
+    if host != domain {
+        node.leave_out(format_args!("it is `{host}` on every port"));
+    } else {
+        node.used();
+    }
+    // `*-a.test` is one of Envoy's too.
+    match host.strip_prefix('*') {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('.') => None,
+        _ => Some(host),
+    }
+}
 
-    fn upstream(self, clusters: &Clusters) -> Option<Cluster> {
-        let takes_all = self.takes_all();
-        let mut fields = self.route.fields()?;
-        if let Some(matched) = fields.take("match") {
-            match takes_all {
-                true => matched.used(),
-                false => matched.leave_out("every request goes to the upstream of this route"),
+fn route(mut fields: Fields, of_host: Option<&Retries>, clusters: &mut Clusters) -> Option<Route> {
+    let name = fields.text("name");
+    let matched = fields.fields("match").map(matching::import);
+    let Some(matches) = matched.unwrap_or_default() else {
+        fields
+            .into_node()
+            .leave_out("what it is for cannot be said here, so it would be for more");
+        return None;
+    };
+    let mut route = Route {
+        name,
+        matches,
+        ..Route::default()
+    };
+    if let Some(action) = fields.fields("route") {
+        return forward(action, route, of_host, clusters);
+    }
+    if let Some(redirect) = fields.fields("redirect") {
+        route.redirect = Some(import_redirect(redirect));
+        return Some(route);
+    }
+    if let Some(mut answer) = fields.fields("direct_response") {
+        let status = number(&mut answer, "status")?;
+        let body = answer
+            .fields("body")
+            .and_then(|mut body| body.text("inline_string"));
+        route.respond = Some(Respond { status, body });
+        return Some(route);
+    }
+    fields.note("it has no action that there is here, and is left out");
+    None
+}
+
+fn forward(
+    mut action: Fields,
+    mut route: Route,
+    of_host: Option<&Retries>,
+    clusters: &mut Clusters,
+) -> Option<Route> {
+    if let Some(cluster) = action.take("cluster") {
+        route.upstream = find(cluster, clusters);
+    } else if let Some(mut weighted) = action.fields("weighted_clusters") {
+        weighted.skip("total_weight");
+        for share in weighted.items("clusters") {
+            let Some(mut share) = share.fields() else { continue };
+            let weight = number(&mut share, "weight").unwrap_or(1);
+            if let Some(upstream) = share.take("name").and_then(|name| find(name, clusters)) {
+                // One without weight gets nothing.
+                route
+                    .split
+                    .extend((weight > 0).then_some(Share { upstream, weight }));
             }
         }
-        let mut route = fields.fields("route")?;
-        let Some(cluster) = route.take("cluster") else {
-            route.note("no cluster is named");
-            return None;
-        };
-        find(cluster, clusters)
+    }
+    let names: Vec<String> = route
+        .upstream
+        .iter()
+        .cloned()
+        .chain(route.split.iter().map(|share| share.upstream.clone()))
+        .collect();
+    if names.is_empty() {
+        action.note("it leads to no cluster that was imported, and is left out");
+        return None;
+    }
+    // 0 is for no bound, which is the default here.
+    match action.take("timeout") {
+        Some(timeout) if timeout.value() == "0s" => timeout.used(),
+        Some(timeout) => {
+            let period = timeout.value().as_str().and_then(super::durations::period);
+            match period {
+                Some(period) => {
+                    timeout.used();
+                    route.timeout = Some(period);
+                }
+                None => timeout.leave_out("a duration from a microsecond up is expected"),
+            }
+        }
+        None => {}
+    }
+    rewrite(&mut action, &mut route);
+    let own = action.fields("retry_policy").map(retries);
+    if let Some(retries) = own.as_ref().or(of_host)
+        && names.iter().any(|name| clusters.set_retries(name, retries))
+    {
+        action.note("another route has another `retry_policy` for the same cluster, and that one counts: upstreams have them here");
+    }
+    for policy in action.items("hash_policy") {
+        if let Some(hash) = policy.fields().and_then(hash)
+            && names.iter().any(|name| clusters.set_hash(name, &hash))
+        {
+            action.note("another `hash_policy` for the same cluster counts: upstreams have one here");
+        }
+    }
+    Some(route)
+}
+
+fn rewrite(action: &mut Fields, route: &mut Route) {
+    let mut rewrite = Rewrite {
+        host: action.text("host_rewrite_literal"),
+        ..Rewrite::default()
+    };
+    if let Some(prefix) = action.take("prefix_rewrite") {
+        // It is what the prefix of the match becomes, or the whole path.
+        match (&route.matches.path_prefix, &route.matches.path) {
+            (Some(_), _) => rewrite.path_prefix = prefix.text(),
+            (None, Some(_)) => rewrite.path = prefix.text(),
+            (None, None) if prefix.value() == "/" => prefix.used(),
+            (None, None) => prefix.leave_out("the route has no prefix that it could be put in the place of"),
+        }
+    }
+    if rewrite != Rewrite::default() {
+        route.rewrite = Some(rewrite);
     }
 }
 
-/// The cluster that a field names.
-pub(super) fn find(node: Node, clusters: &Clusters) -> Option<Cluster> {
-    let found = node.value().as_str().and_then(|name| clusters.get(name)).cloned();
-    match found {
+fn import_redirect(mut redirect: Fields) -> Redirect {
+    let https = redirect.flag("https_redirect") == Some(true);
+    let scheme = redirect.text("scheme_redirect");
+    let status = match redirect.text("response_code").as_deref() {
+        None | Some("MOVED_PERMANENTLY") => 301,
+        Some("FOUND") => 302,
+        Some("SEE_OTHER") => 303,
+        Some("TEMPORARY_REDIRECT") => 307,
+        Some(_) => 308,
+    };
+    Redirect {
+        status,
+        scheme: if https { Some("https".to_owned()) } else { scheme },
+        host: redirect.text("host_redirect"),
+        path: redirect.text("path_redirect"),
+        path_prefix: redirect.text("prefix_rewrite"),
+        strip_query: redirect.flag("strip_query") == Some(true),
+    }
+}
+
+fn retries(mut policy: Fields) -> Retries {
+    // When a request may be sent again is decided by whether that does harm.
+    policy.skip("retry_on");
+    let statuses = policy.items("retriable_status_codes").into_iter();
+    let statuses = statuses.filter_map(|status| status.text()?.parse().ok());
+    Retries {
+        attempts: number(&mut policy, "num_retries").or(Some(1)),
+        per_try_timeout: duration(&mut policy, "per_try_timeout"),
+        statuses: statuses.collect(),
+    }
+}
+
+fn hash(mut policy: Fields) -> Option<Hash> {
+    policy.skip("terminal");
+    if let Some(mut header) = policy.fields("header") {
+        let header = header.text("header_name")?;
+        return Some(Hash::Header(header));
+    }
+    if let Some(mut cookie) = policy.fields("cookie") {
+        return Some(Hash::Cookie(cookie.text("name")?));
+    }
+    if let Some(mut properties) = policy.fields("connection_properties")
+        && properties.flag("source_ip") == Some(true)
+    {
+        return Some(Hash::Source(true));
+    }
+    None
+}
+
+/// The name of a cluster that was imported.
+pub(super) fn find(node: Node, clusters: &Clusters) -> Option<String> {
+    let name = node.value().as_str().filter(|name| clusters.get(name).is_some());
+    let name = name.map(str::to_owned);
+    match name {
         Some(_) => node.used(),
         None => node.leave_out("no cluster of that name was imported"),
     }
-    found
+    name
 }

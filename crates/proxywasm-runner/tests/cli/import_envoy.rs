@@ -10,6 +10,7 @@ use std::path::Path;
 
 const HTTP: &str = include_str!("envoy/http.yaml");
 const CONTROL_PLANE: &str = include_str!("envoy/control_plane.json");
+const ROUTED: &str = include_str!("envoy/routed.yaml");
 const TCP: &str = include_str!("envoy/tcp.yaml");
 
 /// What a file becomes, and what is told of it. The result is a file that the runner reads.
@@ -31,10 +32,16 @@ fn a_proxy_for_http() {
             "listeners": [{
                 "address": "127.0.0.1:0",
                 "plugins": ["first", "second"],
-                "upstream": "http://127.0.0.1:9",
+                "routes": [
+                    { "match": { "path_prefix": "/static" }, "respond": { "status": 200 } },
+                    { "upstream": "web", "timeout": "15s" },
+                ],
+            }],
+            "upstreams": [{
+                "name": "web",
+                "endpoints": [{ "url": "http://127.0.0.1:9" }, { "url": "http://127.0.0.2:9" }],
                 "connect_timeout": "250ms",
             }],
-            "upstreams": [{ "name": "web", "url": "http://127.0.0.1:9", "connect_timeout": "250ms" }],
             "plugins": [
                 {
                     "name": "first",
@@ -60,20 +67,15 @@ fn a_proxy_for_http() {
     assert_eq!(
         notes,
         [
-            "static_resources.clusters[0].load_assignment.endpoints[0].lb_endpoints[1]: \
-             left out: an upstream has one address, and it has one already",
-            "static_resources.clusters[0].lb_policy: left out",
             "static_resources.clusters[1]: left out: cluster `found_later` is of type EDS, whose addresses are not in the file",
             &format!("{manager}.http_filters[0].typed_config.config.vm_config.allow_precompiled: left out"),
             &format!(
                 "{manager}.http_filters[1].typed_config: left out: there is no filter of type `envoy.extensions.filters.http.cors.v3.Cors`"
             ),
             &format!(
-                "{manager}.route_config.virtual_hosts[0].routes[0]: left out: a listener has one upstream, which is that of \
-                 {manager}.route_config.virtual_hosts[0].routes[1]"
+                "{manager}.route_config.virtual_hosts[0].routes[0].match: `prefix` is of whole segments here: `/static` is for \
+                 `/static/a`, but not for `/statica`"
             ),
-            &format!("{manager}.route_config.virtual_hosts[0].routes[1].route.timeout: left out"),
-            &format!("{manager}.route_config.name: left out"),
             &format!("{manager}.codec_type: left out"),
             &format!("{manager}.stat_prefix: left out"),
             "static_resources.listeners[0].name: left out",
@@ -91,12 +93,15 @@ fn a_file_of_a_control_plane() {
             "listeners": [{
                 "address": "[::1]:0",
                 "plugins": ["waf"],
-                "upstream": "http://[::1]:8080",
+                "virtual_hosts": [{
+                    "hosts": ["web.test"],
+                    "routes": [{ "match": { "path_prefix": "/api" }, "upstream": "inbound|8080||" }],
+                }],
             }],
             "upstreams": [{ "name": "inbound|8080||", "url": "http://[::1]:8080" }],
             "plugins": [{
                 "name": "waf",
-                "file": "waf.wasm",
+                "code": { "url": "https://plugins.test/waf.wasm?version=2", "sha256": "0a1b".repeat(16) },
                 "configuration": "{\"rules\": []}",
                 "allowed_hostcalls": ["fd_write", "proxy_log"],
                 "allowed_callbacks": ["proxy_on_request_headers", "proxy_on_vm_start"],
@@ -110,28 +115,118 @@ fn a_file_of_a_control_plane() {
     let stats = format!("{manager}.httpFilters[0].typedConfig.value.config");
     let waf = format!("{manager}.httpFilters[1].typedConfig.value.config");
     let expected = [
-        format!("{chain}.transportSocket: left out: connections are taken without TLS"),
+        format!("{chain}.transportSocket: left out: it has no `typed_config`, and there is no TLS"),
         format!("{stats}.vm_config.runtime: left out: such a plugin is compiled into Envoy"),
         format!("{stats}.vm_config: the plugin is left out: its code is in no file"),
         format!("{stats}.vm_config.code: left out"),
         format!("{waf}.reload_config.backoff.max_interval: left out"),
-        format!("{waf}.vm_config.code.remote.http_uri.cluster: left out"),
         format!("{waf}.vm_config.code.remote.http_uri.timeout: left out"),
-        format!(
-            "{waf}.vm_config.code.remote: nothing is downloaded: put what is at https://plugins.test/waf.wasm?version=2 into `waf.wasm`, \
-             with the SHA-256 0a1b"
-        ),
         format!("{manager}.httpFilters[2]: left out: it is off but where a route turns it on"),
         format!(
-            "{manager}.routeConfig.virtualHosts[0]: its `domains`, [\"web.test\"], are not heeded: a listener serves all authorities alike"
-        ),
-        format!(
-            "{manager}.routeConfig.virtualHosts[0].routes[0].match: left out: every request goes to the upstream of this route"
+            "{manager}.routeConfig.virtualHosts[0].routes[0].match: `prefix` is of whole segments here: `/api` is for `/api/a`, but not for `/apia`"
         ),
         format!("{manager}.statPrefix: left out"),
         format!("{chain}.filterChainMatch: left out"),
         "staticResources.listeners[0].name: left out".to_owned(),
         "node: left out".to_owned(),
+    ];
+    assert_eq!(notes, expected);
+}
+
+#[test]
+fn routes_and_what_is_behind_them() {
+    let (configuration, notes) = import(ROUTED);
+    let retries = json!({ "attempts": 3, "per_try_timeout": "500ms", "statuses": [503] });
+    assert_eq!(
+        configuration,
+        json!({
+            "listeners": [{
+                "address": "127.0.0.1:0",
+                "tls": {
+                    "certificates": [{ "certificate": "server.pem", "key": "server.key" }],
+                    "client_certificates": "required",
+                    "client_ca": "clients.pem",
+                    "minimum_version": "1.3",
+                },
+                "plugins": ["plugin"],
+                "virtual_hosts": [{
+                    "hosts": ["a.test", "*.a.test"],
+                    "routes": [
+                        {
+                            "name": "exact",
+                            "match": {
+                                "path": "/a",
+                                "methods": ["POST"],
+                                "headers": [{ "name": "x-beta", "invert": true }],
+                                "query": [{ "name": "q", "regex": "[0-9]+" }],
+                            },
+                            "upstream": "hashed",
+                            "timeout": "2s",
+                        },
+                        {
+                            "match": { "path_prefix": "/b" },
+                            "split": [{ "upstream": "hashed", "weight": 9 }, { "upstream": "secure", "weight": 1 }],
+                            "rewrite": { "path_prefix": "/c", "host": "c.test" },
+                        },
+                        {
+                            "match": { "path_regex": "/d/.*" },
+                            "redirect": { "status": 302, "scheme": "https", "host": "d.test" },
+                        },
+                        { "respond": { "status": 404, "body": "no\n" } },
+                    ],
+                }],
+            }],
+            "upstreams": [
+                {
+                    "name": "hashed",
+                    "endpoints": [
+                        { "url": "http://127.0.0.1:1", "weight": 3 },
+                        { "url": "http://unix:/run/app.sock" },
+                    ],
+                    "balance": "hash",
+                    "hash": { "header": "x-user" },
+                    "health_check": {
+                        "path": "/healthz",
+                        "host": "h.test",
+                        "interval": "2s",
+                        "timeout": "1s",
+                        "unhealthy_after": 2,
+                        "healthy_after": 1,
+                    },
+                    "ejection": { "failures": 7, "time": "20s" },
+                    "limits": { "requests": 100, "pending": 10 },
+                    "retries": retries,
+                },
+                {
+                    "name": "secure",
+                    "url": "https://secure.test:443",
+                    "tls": {
+                        "ca": "ca.pem",
+                        "server_name": "secure.test",
+                        "client_certificate": { "certificate": "client.pem", "key": "client.key" },
+                    },
+                    "protocol": "http2",
+                    "balance": "least_request",
+                    "retries": retries,
+                },
+            ],
+            "plugins": [{ "name": "plugin", "code": { "oci": "registry.test/plugin:1" } }],
+        })
+    );
+    let routes =
+        "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts";
+    let expected = [
+        "static_resources.clusters[0].outlier_detection.interval: left out".to_owned(),
+        "static_resources.clusters[0].circuit_breakers.thresholds[0].max_connections: left out".to_owned(),
+        format!("{routes}[0].domains[1]: left out: it is `*.a.test` on every port"),
+        format!("{routes}[0].domains[2]: left out: hosts are whole, `*` or `*.` and what they end with"),
+        format!("{routes}[0].routes[3].match.runtime_fraction: left out"),
+        format!(
+            "{routes}[0].routes[3]: left out: what it is for cannot be said here, so it would be for more"
+        ),
+        format!("{routes}[1].routes[0].route.cluster: left out: no cluster of that name was imported"),
+        format!("{routes}[1].routes[0].route: it leads to no cluster that was imported, and is left out"),
+        format!("{routes}[1]: no domain or no route of it could be imported, so it is left out"),
     ];
     assert_eq!(notes, expected);
 }
@@ -238,7 +333,7 @@ fn what_is_imported_serves() {
     let imported = output(&["import-envoy", text(&bootstrap)]);
     assert!(imported.status.success());
     let told = String::from_utf8(imported.stderr).unwrap();
-    assert!(told.contains("clusters[0].lb_policy: left out\n"), "{told}");
+    assert!(told.contains("codec_type: left out\n"), "{told}");
     let file = folder.file("proxy.yaml", imported.stdout);
     let running = Running::start(&["serve", text(&file)], 4);
     let response = running.get("/hello");
