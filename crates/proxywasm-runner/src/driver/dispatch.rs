@@ -14,6 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode, request};
 use proxywasm_host::FilterChain;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where the requests of a listener go, as one worker has it.
 pub(crate) enum Destination {

@@ -197,7 +197,10 @@ impl UpstreamProperties {
                 .map(|upstream| upstream.shared.name().to_owned())
                 .or_else(|| way.unnamed.clone()),
             attempts: named.map(|upstream| upstream.attempts),
-            address: way.connection.as_ref().map(|connection| connection.address.clone()),
+            address: way
+                .connection
+                .as_ref()
+                .map(|connection| connection.address.clone()),
         }
     }
 
