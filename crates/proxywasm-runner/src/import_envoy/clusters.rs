@@ -103,7 +103,7 @@ fn protocol(fields: &mut Fields) -> Option<&'static str> {
     let mut http2 = false;
     if let Some(options) = fields.take("http2_protocol_options") {
         http2 = true;
-        ignore_empty(options);
+        ignore_empty(Some(options));
     }
     if let Some(extensions) = fields.take("typed_extension_protocol_options") {
         for (name, options) in extensions.entries() {
@@ -114,14 +114,14 @@ fn protocol(fields: &mut Fields) -> Option<&'static str> {
             if let Some(mut explicit) = options.fields("explicit_http_config") {
                 if let Some(options) = explicit.take("http2_protocol_options") {
                     http2 = true;
-                    ignore_empty(options);
+                    ignore_empty(Some(options));
                 }
-                explicit.take("http_protocol_options").map(ignore_empty);
+                ignore_empty(explicit.take("http_protocol_options"));
             }
             // It is what ALPN decides.
             if let Some(mut auto) = options.fields("auto_config") {
-                auto.take("http2_protocol_options").map(ignore_empty);
-                auto.take("http_protocol_options").map(ignore_empty);
+                ignore_empty(auto.take("http2_protocol_options"));
+                ignore_empty(auto.take("http_protocol_options"));
             }
         }
     }
@@ -129,8 +129,10 @@ fn protocol(fields: &mut Fields) -> Option<&'static str> {
 }
 
 /// A message without fields says all by being there.
-fn ignore_empty(node: Node) {
-    if node.value().as_object().is_some_and(serde_json::Map::is_empty) {
+fn ignore_empty(node: Option<Node>) {
+    if let Some(node) = node
+        && node.value().as_object().is_some_and(serde_json::Map::is_empty)
+    {
         node.used();
     }
 }

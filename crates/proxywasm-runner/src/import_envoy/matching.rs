@@ -1,6 +1,6 @@
 //! Which requests a route is for.
 
-use super::node::{Fields, Node};
+use super::node::Fields;
 use super::output::{HeaderMatch, Match, QueryMatch};
 
 /// The `match` of a route; nothing where it cannot be said, for less would be for more requests.
@@ -14,7 +14,7 @@ pub(super) fn import(mut fields: Fields) -> Option<Match> {
     }
     matched.path = fields.text("path");
     if let Some(mut regex) = fields.fields("safe_regex") {
-        regex.take("google_re2").map(Node::used);
+        regex.skip("google_re2");
         matched.path_regex = Some(regex.text("regex")?);
     }
     for header in fields.items("headers") {
