@@ -105,7 +105,11 @@ impl Connection {
         }
     }
 
-    async fn http1(stream: Stream, properties: Arc<UpstreamConnection>, counts: Counts) -> Result<Self, ConnectError> {
+    async fn http1(
+        stream: Stream,
+        properties: Arc<UpstreamConnection>,
+        counts: Counts,
+    ) -> Result<Self, ConnectError> {
         let (stream, allowance) = Guarded::http1(stream);
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEADER_BYTES as usize)
