@@ -56,10 +56,11 @@ impl Outcome {
 impl From<&UpstreamError> for Outcome {
     fn from(error: &UpstreamError) -> Self {
         match error {
+            UpstreamError::Connect(ConnectError::NoPlace { .. }) => Self::OVERFLOW,
             UpstreamError::Connect(ConnectError::Timeout { .. }) => Self::CONNECTION_TIMEOUT,
             UpstreamError::Connect(_) => Self::CONNECTION_FAILURE,
             UpstreamError::Exchange(_) => Self::CONNECTION_TERMINATION,
-            UpstreamError::Switched => Self::PROTOCOL_ERROR,
+            UpstreamError::Switched | UpstreamError::Malformed(_) => Self::PROTOCOL_ERROR,
             UpstreamError::Timeout(_) => Self::RESPONSE_TIMEOUT,
             UpstreamError::Overloaded(_) => Self::OVERFLOW,
             UpstreamError::NoEndpoint(_) => Self::NO_HEALTHY_UPSTREAM,
