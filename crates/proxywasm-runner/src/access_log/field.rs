@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 /// Something that a line tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
-    /// One of [`Plain`].
+    /// One of `Plain`.
     Plain(Plain),
     /// The first value of a header of the request, as it came, and with what the proxy adds.
     RequestHeader(HeaderName),

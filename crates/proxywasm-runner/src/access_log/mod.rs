@@ -1,8 +1,8 @@
 //! The access log: a line for each request, and for each TCP stream.
 //!
 //! A [`Format`] says which [`Field`]s a line has; it is made when the configuration is read. A worker notes of a request what the format
-//! wants ([`Draft`]), makes the line when the request is over, and puts it into a queue of its own ([`AccessLog`]). One thread for each file
-//! takes the lines of all workers and writes them ([`Writers`]). A queue that is full drops its line and counts it: no request waits for a
+//! wants (`Draft`), makes the line when the request is over, and puts it into a queue of its own (`AccessLog`). One thread for each file
+//! takes the lines of all workers and writes them (`Writers`). A queue that is full drops its line and counts it: no request waits for a
 //! disk.
 
 mod draft;

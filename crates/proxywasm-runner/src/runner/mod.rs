@@ -167,7 +167,7 @@ impl Runner {
     }
 
     /// Serves other settings for streams that begin from now on; streams that are under way end as they began. What is equal goes on as
-    /// it is: see [`update`](crate::update).
+    /// it is: see `update`.
     ///
     /// # Errors
     /// They cannot be served; everything is as it was.
