@@ -1,7 +1,7 @@
 //! What a host counts of its plugins.
 //!
 //! Processor time is the costly one: to read the clock of a thread is a system call, many times as long as a short callback. So it is
-//! sampled: each callback has the same chance to be measured, one in [`SAMPLE`], and stands for so many. That says nothing of the few that
+//! sampled: each callback has the same chance to be measured, one in `SAMPLE`, and stands for so many. That says nothing of the few that
 //! take long, but those the engine's ticks see anyway: from the first tick that finds a callback running, its time is measured, and the
 //! sample is of what was before. So the sum is right on average, and no rare long callback is missed or counted many times.
 
