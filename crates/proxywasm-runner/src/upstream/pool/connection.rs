@@ -64,6 +64,8 @@ const MAX_HEADER_BYTES: u32 = 128 << 10;
 const BUFFER: usize = 128 << 10;
 /// How long a server may take to say how many requests it allows at once.
 const SETTINGS_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often it is looked whether it has.
+const SETTINGS_INTERVAL: Duration = Duration::from_millis(1);
 /// After how much silence a server with requests under way is asked for a sign of life, and how long it may take for that.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -142,7 +144,16 @@ impl Connection {
             .handshake(TokioIo::new(Guarded::http2(stream)))
             .await
             .map_err(ConnectError::Unusable)?;
+        // The first that a server has to say. What goes beyond would wait here for others to end, instead of on a connection of its own. One
+        // that says nothing gets what it has to take until then. A task of hyper's own hears it, which tells nobody, so it is asked.
+        let heard = async {
+            while connection.current_max_send_streams() == UNHEARD {
+                tokio::time::sleep(SETTINGS_INTERVAL).await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTINGS_TIMEOUT, heard).await;
         let streams = Rc::<Streams>::default();
+        streams.allow(connection.current_max_send_streams());
         let allowed = Rc::clone(&streams);
         let mut connection = Box::pin(connection);
         let driven = poll_fn(move |context| {
@@ -151,10 +162,6 @@ impl Connection {
             ended
         });
         drive(driven, counts);
-        // The first that a server has to say. What goes beyond would wait here for others to end, instead of on a connection of its own. One
-        // that says nothing gets what it has to take until then.
-        let heard = streams.heard(UNHEARD);
-        let _ = tokio::time::timeout(SETTINGS_TIMEOUT, heard).await;
         Ok(Self::Http2(Http2 {
             sender,
             properties,

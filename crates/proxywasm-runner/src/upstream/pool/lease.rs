@@ -8,7 +8,6 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Notify;
 
 /// A connection whose response body is being read.
 pub(crate) enum Lease {
@@ -29,9 +28,8 @@ pub(super) struct Streams {
     count: Cell<usize>,
     /// The server takes no more.
     closing: Cell<bool>,
-    /// How many the server allows at once, and whoever waits to hear that.
+    /// How many the server allows at once.
     allowed: Cell<usize>,
-    changed: Notify,
 }
 
 /// One of them.
@@ -110,20 +108,7 @@ impl Streams {
 
     /// The connection knows of so many.
     pub(super) fn allow(&self, count: usize) {
-        if self.allowed.replace(count) != count {
-            self.changed.notify_waiters();
-        }
-    }
-
-    /// Waits until it is another number than one that no server says, or none as before the begin.
-    pub(super) async fn heard(&self, unheard: usize) {
-        loop {
-            let changed = self.changed.notified();
-            if self.allowed.get() != unheard && self.allowed.get() != 0 {
-                return;
-            }
-            changed.await;
-        }
+        self.allowed.set(count);
     }
 
     pub(super) fn take(self: &Rc<Self>) -> StreamLease {
