@@ -18,6 +18,7 @@ mod process;
 #[cfg(feature = "remote-code")]
 mod remote_code;
 mod restart;
+mod service_manager;
 mod serving;
 mod sockets;
 mod updating;

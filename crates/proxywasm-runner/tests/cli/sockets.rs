@@ -1,6 +1,7 @@
-//! Sockets of the service manager, and what it is told.
+//! Sockets that the service manager hands over.
 
 use super::process::{Process, signal};
+use super::service_manager::ServiceManager;
 use super::{Folder, text};
 use command_fds::{CommandFdExt, FdMapping};
 use std::io::{Read, Write};
@@ -18,8 +19,7 @@ fn sockets_are_taken_by_name_and_by_address() {
     let by_address = UnixListener::bind(&path).unwrap();
     let unwanted = TcpListener::bind("127.0.0.1:0").unwrap();
     let no_listener = UnixDatagram::unbound().unwrap();
-    let manager = UnixDatagram::bind(folder.0.join("notify")).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let manager = ServiceManager::new(&folder);
     // Who comes before anyone accepts.
     let mut early = TcpStream::connect(address).unwrap();
     early.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -44,7 +44,7 @@ listeners:
         .args([env!("CARGO_BIN_EXE_proxywasm"), text(&file)])
         .env("LISTEN_FDS", "4")
         .env("LISTEN_FDNAMES", "web:proxy.socket:other:wrong")
-        .env("NOTIFY_SOCKET", folder.0.join("notify"));
+        .env("NOTIFY_SOCKET", &manager.path);
     let given = [
         named.into(),
         by_address.into(),
@@ -57,12 +57,7 @@ listeners:
     let mut process = Process::start(&folder, command);
     drop(process.addresses(2));
 
-    let told = |expected: &str| {
-        let mut message = [0; 256];
-        let length = manager.recv(&mut message).unwrap();
-        assert_eq!(std::str::from_utf8(&message[..length]).unwrap(), expected);
-    };
-    told("READY=1\n");
+    assert_eq!(manager.told(), ["READY=1"]);
     let mut answer = String::new();
     early.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -76,7 +71,7 @@ listeners:
         assert!(log.contains(expected), "{log}");
     }
     signal(process.id(), "-TERM");
-    told("STOPPING=1\n");
+    assert_eq!(manager.told(), ["STOPPING=1"]);
     process.end();
     assert!(path.exists(), "the file is the service manager's");
 }
