@@ -7,34 +7,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pairs=${1:-5} seconds=${2:-5}
-envoy=${ENVOY:-envoy} proxywasm=${PROXYWASM:-target/release/proxywasm}
-plugin=$PWD/tests/guests/prebuilt/${PLUGIN:-headers_legacy}.wasm
-export PATH="$PATH:/usr/sbin"
-for program in "$envoy" "$proxywasm" wrk nginx; do
-    command -v "$program" >/dev/null || {
-        echo "$program is missing" >&2
-        exit 1
-    }
-done
-work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
-
-# The proxies on one core, where they take turns; everything else on the others, where there are others.
-first="" others=""
-if [ "$(nproc)" -gt 1 ] && command -v taskset >/dev/null; then
-    first="taskset -c 0" others="taskset -c 1-$(($(nproc) - 1))"
-fi
-
-declare -A pids
-
-runner() { # PORT [PLUGIN]
-    {
-        printf 'workers: 1\ncache: { directory: cache }\nlisteners:\n  - address: 127.0.0.1:%s\n    upstream: http://127.0.0.1:18199\n' "$1"
-        [ -z "${2:-}" ] || printf '    plugins: [it]\nplugins:\n  - name: it\n    file: %s\n' "$2"
-    } >"$work/$1.yaml"
-    $first "$proxywasm" serve "$work/$1.yaml" >"$work/$1.log" 2>&1 &
-    pids[$1]=$!
-}
+envoy=${ENVOY:-envoy}
+plugin=${PLUGIN:-headers_legacy}
+. benches/common.sh
+require "$envoy" "$proxywasm" wrk nginx curl
 
 envoy() { # PORT [PLUGIN]
     local filter=""
@@ -44,7 +20,7 @@ envoy() { # PORT [PLUGIN]
               '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
               config:
                 name: it
-                vm_config: { runtime: envoy.wasm.runtime.v8, code: { local: { filename: $2 } } }
+                vm_config: { runtime: envoy.wasm.runtime.v8, code: { local: { filename: $PWD/tests/guests/prebuilt/$2.wasm } } }
           "
     fi
     cat >"$work/$1.yaml" <<CONF
@@ -69,18 +45,7 @@ static_resources:
       cluster_name: it
       endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 18199 } } } }] }]
 CONF
-    $first "$envoy" --concurrency 1 --base-id "$1" --log-level error --config-path "$work/$1.yaml" >"$work/$1.log" 2>&1 &
-    pids[$1]=$!
-}
-
-ready() { # PORT
-    for _ in $(seq 100); do
-        curl -sf "http://127.0.0.1:$1/" >/dev/null && return
-        sleep 0.1
-    done
-    cat "$work/$1.log"
-    echo "port $1 does not answer" >&2
-    exit 1
+    start "$1" $first "$envoy" --concurrency 1 --base-id "$1" --log-level error --config-path "$work/$1.yaml"
 }
 
 # Requests a second, the median and the 99th percentile in microseconds.
@@ -92,38 +57,22 @@ load() { # PORT
         /Requests\/sec/ { print $2, half, most }'
 }
 
-# A process that Python starts is its child.
-resident() { # PORT, in KiB
-    local pid=${pids[$1]} child
-    child=$(pgrep -P "$pid" | head -n 1 || true)
-    awk '/VmRSS/ { print $2 }' "/proc/${child:-$pid}/status"
+ours() { # PORT [PLUGIN]
+    runner "$1" http://127.0.0.1:18199 "${2:-}" "" "cache: { directory: $work/cache }"
 }
 
-cat >"$work/nginx.conf" <<CONF
-worker_processes 1;
-pid $work/nginx.pid;
-error_log $work/nginx.error;
-daemon off;
-events {}
-http {
-    access_log off;
-    keepalive_requests 1000000000;
-    server { listen 127.0.0.1:18199; location / { return 200 "hello\n"; } }
-}
-CONF
-$others nginx -c "$work/nginx.conf" &
-runner 18200
+nginx_upstream 18199
+ours 18200
 envoy 18201
 # From its second start on it has the plugin's code compiled.
-runner 18202 "$plugin"
+ours 18202 "$plugin"
 ready 18202
 kill "${pids[18202]}"
 wait "${pids[18202]}" || true
-runner 18202 "$plugin"
+ours 18202 "$plugin"
 envoy 18203 "$plugin"
 for port in 18200 18201 18202 18203; do ready "$port"; done
 
-median() { sort -n | awk '{ v[NR] = $1 } END { printf format, v[int((NR + 1) / 2)] }' format="$1"; }
 column() { awk -v column="$2" '{ print $column }' "$work/$1.rates"; }
 
 for _ in $(seq "$pairs"); do

@@ -6,22 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pairs=${1:-5} seconds=${2:-4}
-work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
-
-# The proxy on one core, everything else on the others, where there are others.
-first="" others=""
-if [ "$(nproc)" -gt 1 ] && command -v taskset >/dev/null; then
-    first="taskset -c 0" others="taskset -c 1-$(($(nproc) - 1))"
-fi
-
-runner() { # PORT UPSTREAM [PLUGIN]
-    {
-        printf 'workers: 1\nlisteners:\n  - address: 127.0.0.1:%s\n    upstream: %s\n' "$1" "$2"
-        [ -z "${3:-}" ] || printf '    plugins: [it]\nplugins:\n  - name: it\n    file: %s/tests/guests/prebuilt/%s.wasm\n' "$PWD" "$3"
-    } >"$work/$1.yaml"
-    $first "${PROXYWASM:-target/release/proxywasm}" serve "$work/$1.yaml" >"$work/$1.log" 2>&1 &
-}
+. benches/common.sh
+require "$proxywasm" wrk curl
 
 rate() { # PORT
     $others wrk --threads 1 --connections 32 --duration "${seconds}s" "http://127.0.0.1:$1/" | awk '/Requests\/sec/ { print $2 }'
@@ -32,14 +18,13 @@ compare() { # NAME BASE-PORT UPSTREAM
     runner "$base" "$3"
     runner $((base + 1)) "$3" forward_component
     runner $((base + 2)) "$3" forward_legacy
-    sleep 2
-    for port in "$base" $((base + 1)) $((base + 2)); do curl -sf "http://127.0.0.1:$port/" >/dev/null; done
+    for port in "$base" $((base + 1)) $((base + 2)); do ready "$port"; done
     for _ in $(seq "$pairs"); do
         local none; none=$(rate "$base")
         echo "$none $(rate $((base + 1))) $(rate $((base + 2)))"
     done >"$work/rates"
-    column() { awk -v column="$1" '{ print $column }' "$work/rates" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-    ratio() { awk -v column="$1" '{ print $column / $1 }' "$work/rates" | sort -n | awk '{ v[NR] = $1 } END { printf "%.3f", v[int((NR + 1) / 2)] }'; }
+    column() { awk -v column="$1" '{ print $column }' "$work/rates" | median %f; }
+    ratio() { awk -v column="$1" '{ print $column / $1 }' "$work/rates" | median %.3f; }
     printf '| %s | %.0f | %.0f (%s) | %.0f (%s) |\n' "$name" "$(column 1)" "$(column 2)" "$(ratio 2)" "$(column 3)" "$(ratio 3)"
 }
 
@@ -47,19 +32,8 @@ echo '| upstream | no plugin, requests/s | component ABI (ratio) | ABI 0.2.1 (ra
 echo '|---|---|---|---|'
 compare built-in 18080 echo
 if command -v nginx >/dev/null; then
-    cat >"$work/nginx.conf" <<CONF
-worker_processes 1;
-pid $work/nginx.pid;
-error_log $work/nginx.error;
-daemon off;
-events {}
-http {
-    access_log off;
-    keepalive_requests 1000000000;
-    server { listen 127.0.0.1:18099; location / { return 200 "hello\n"; } }
-}
-CONF
-    $others nginx -c "$work/nginx.conf" &
+    nginx_upstream 18099
+    ready 18099
     compare nginx 18090 http://127.0.0.1:18099
 else
     echo 'nginx is not installed: the real upstream is left out' >&2
