@@ -314,6 +314,16 @@ plugins:
         .filter(|name| !name.starts_with("plugin_") && !documentation.contains(&format!("`{name}`")))
         .collect();
     assert!(missing.is_empty(), "OPERATIONS.md does not have {missing:?}");
+    // And the other way round: queries and rules ask for nothing else. What is there only with Redis or an access log is left out.
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let unknown: Vec<&str> = documentation
+        .split(|letter| !is_letter(letter))
+        .filter(|word| word.starts_with("proxywasm_") && *word != "proxywasm_")
+        .filter(|word| !word.starts_with("proxywasm_redis_") && !word.starts_with("proxywasm_access_log_"))
+        .map(|word| word.strip_suffix("_bucket").unwrap_or(word))
+        .filter(|name| !text.contains(&format!("# TYPE {name} ")))
+        .collect();
+    assert!(unknown.is_empty(), "the page does not have {unknown:?}");
     drop(clients);
     eventually(&proxy, |page| {
         sample(page, "proxywasm_listener_connections{listener=\"front\"}") == 0.0
