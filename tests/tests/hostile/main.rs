@@ -16,6 +16,7 @@ mod framing;
 mod http2;
 mod limits;
 mod mutations;
+mod noted;
 mod responses;
 mod slow;
 mod table;

@@ -11,15 +11,24 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(super) began: SystemTime,
-    /// As the client sent it; none of a TCP stream.
-    pub(super) request: Option<RequestLine>,
+    pub(super) opening: Opening,
     pub(super) authority: Option<HeaderValue>,
     /// In the order of [`Format::request_headers`], of [`Format::response_headers`].
     pub(super) request_headers: Vec<Option<HeaderValue>>,
     pub(super) response_headers: Vec<Option<HeaderValue>>,
 }
 
-/// How a request begins.
+/// What it begins with.
+#[derive(Debug)]
+pub(super) enum Opening {
+    Request(RequestLine),
+    /// What is no request of HTTP/1.1.
+    Malformed,
+    /// A TCP stream.
+    Stream,
+}
+
+/// How a request begins, as the client sent it.
 #[derive(Debug)]
 pub(super) struct RequestLine {
     pub(super) method: Method,
@@ -46,24 +55,42 @@ pub(crate) struct Facts<'a> {
 impl Draft {
     /// A request has come.
     pub(crate) fn of_request(head: &request::Parts) -> Self {
+        Self::new(Opening::Request(RequestLine {
+            method: head.method.clone(),
+            target: head.uri.clone(),
+            version: head.version,
+        }))
+    }
+
+    /// What has come for so long is no request.
+    pub(crate) fn of_malformed(age: Duration) -> Self {
+        let now = SystemTime::now();
         Self {
-            request: Some(RequestLine {
-                method: head.method.clone(),
-                target: head.uri.clone(),
-                version: head.version,
-            }),
-            ..Self::of_stream()
+            began: now.checked_sub(age).unwrap_or(now),
+            ..Self::new(Opening::Malformed)
         }
     }
 
     /// A TCP stream begins.
     pub(crate) fn of_stream() -> Self {
+        Self::new(Opening::Stream)
+    }
+
+    fn new(opening: Opening) -> Self {
         Self {
             began: SystemTime::now(),
-            request: None,
+            opening,
             authority: None,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
+        }
+    }
+
+    /// Its first line, if it is a request.
+    pub(super) fn request(&self) -> Option<&RequestLine> {
+        match &self.opening {
+            Opening::Request(line) => Some(line),
+            Opening::Malformed | Opening::Stream => None,
         }
     }
 

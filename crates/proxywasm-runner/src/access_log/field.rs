@@ -1,6 +1,6 @@
 //! What a line can tell.
 
-use super::draft::Facts;
+use super::draft::{Facts, Opening};
 use http::Version;
 use http::header::{HeaderName, REFERER, USER_AGENT};
 use std::borrow::Cow;
@@ -194,7 +194,7 @@ impl Plain {
     /// Its value. Those of headers are the format's to find.
     pub(super) fn value<'a>(self, facts: &Facts<'a>) -> Value<'a> {
         let draft = facts.draft;
-        let request = draft.request.as_ref();
+        let request = draft.request();
         let tls = facts.connection.tls();
         match self {
             Self::Time => Value::text(Rfc3339(draft.began.into()).to_string()),
@@ -211,11 +211,15 @@ impl Plain {
                 .authority
                 .as_ref()
                 .map_or(Value::None, |host| Value::Bytes(host.as_bytes())),
-            Self::Protocol => Value::text(request.map_or("TCP", |request| match request.version {
-                Version::HTTP_10 => "HTTP/1.0",
-                Version::HTTP_2 => "HTTP/2.0",
-                _ => "HTTP/1.1",
-            })),
+            Self::Protocol => Value::text(match &draft.opening {
+                Opening::Request(request) => match request.version {
+                    Version::HTTP_10 => "HTTP/1.0",
+                    Version::HTTP_2 => "HTTP/2.0",
+                    _ => "HTTP/1.1",
+                },
+                Opening::Malformed => "HTTP/1.1",
+                Opening::Stream => "TCP",
+            }),
             Self::Status => facts
                 .status
                 .map_or(Value::None, |status| Value::Number(u64::from(status.as_u16()))),

@@ -129,6 +129,11 @@ fn lines_of_json() {
 fn a_stream_has_what_a_request_has_not() {
     let format = Format::text("%{protocol} %{method} %{path} %{status} %{bytes_sent}").unwrap();
     assert_eq!(finished(&format, &Draft::of_stream(), None), "TCP - - - 6\n");
+    let malformed = Draft::of_malformed(Duration::from_secs(1));
+    assert_eq!(
+        finished(&format, &malformed, Some(StatusCode::BAD_REQUEST)),
+        "HTTP/1.1 - - 400 6\n"
+    );
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub(crate) enum Reason {
     /// The upstream answered it.
     #[default]
     None,
+    /// It is no request at all, or a larger one than may be.
+    Malformed,
     /// It is no request that a proxy may pass on.
     Refused,
     /// There is no route for it.
@@ -71,6 +73,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::None => "-",
+            Self::Malformed => "malformed",
             Self::Refused => "refused",
             Self::NoRoute => "no_route",
             Self::Direct => "direct",

@@ -140,18 +140,32 @@ impl Recording {
         head: &request::Parts,
     ) -> Self {
         let draft = || Draft::of_request(head);
-        Self::begin(observer, connection, true, draft)
+        Self::begin(observer, connection, true, Instant::now(), draft)
     }
 
     /// A connection of TCP.
     pub(crate) fn of_stream(observer: &Rc<Observer>, connection: &Arc<ConnectionProperties>) -> Self {
-        Self::begin(observer, connection, false, Draft::of_stream)
+        Self::begin(observer, connection, false, Instant::now(), Draft::of_stream)
+    }
+
+    /// What came instead of a request since `began`, and the status that it was answered with, if it was. It is over.
+    pub(crate) fn of_malformed(
+        observer: &Rc<Observer>,
+        connection: &Arc<ConnectionProperties>,
+        began: Instant,
+        status: Option<StatusCode>,
+    ) {
+        let draft = || Draft::of_malformed(began.elapsed());
+        let recording = Self::begin(observer, connection, true, began, draft);
+        recording.0.status.set(status);
+        recording.0.set_reason(Reason::Malformed);
     }
 
     fn begin(
         observer: &Rc<Observer>,
         connection: &Arc<ConnectionProperties>,
         is_request: bool,
+        began: Instant,
         draft: impl FnOnce() -> Draft,
     ) -> Self {
         let notes = observer.log.as_ref().map(|_| {
@@ -163,7 +177,7 @@ impl Recording {
         });
         Self(Rc::new(Record {
             observer: Rc::clone(observer),
-            began: Instant::now(),
+            began,
             is_request,
             received: Cell::new(0),
             sent: Cell::new(0),

@@ -5,12 +5,14 @@
 //! the configuration is replaced, goes on with its figures. Looking them up takes a lock; that is done when a listener, a route or an
 //! upstream is set up, not for a request.
 
+mod ends;
 mod families;
 mod page;
 mod process;
 mod status;
 mod totals;
 
+pub(crate) use ends::{BadEnd, BadEnds};
 pub(crate) use process::Process;
 pub(crate) use status::{StatusClass, Statuses};
 pub(crate) use totals::{ListenerTotals, PluginTotals, Totals, UpstreamTotals};
@@ -58,6 +60,8 @@ pub(crate) struct ListenerFigures {
     pub(crate) refused: Counter,
     /// Handshakes and the like that failed.
     pub(crate) failed: Counter,
+    /// Connections of HTTP that ended for an error, by the reason.
+    pub(crate) bad_ends: BadEnds,
     pub(crate) statuses: Statuses,
     /// From the head of a request to the end of its response; of a TCP stream, the whole of it.
     pub(crate) durations: Durations,
@@ -212,6 +216,7 @@ impl ListenerFigures {
             open: Gauge::default(),
             refused: Counter::default(),
             failed: Counter::default(),
+            bad_ends: BadEnds::default(),
             statuses: Statuses::default(),
             durations: Durations::new(BOUNDS),
             received: Counter::default(),

@@ -3,7 +3,7 @@
 use super::families::Families;
 use super::process::{self, Process};
 use super::totals::{ListenerTotals, RequestTotals};
-use super::{Figures, StatusClass, Totals, UpstreamFailure};
+use super::{BadEnd, Figures, StatusClass, Totals, UpstreamFailure};
 use crate::cluster::Shared;
 use std::sync::Arc;
 
@@ -95,6 +95,15 @@ impl Families {
             let mut family = self.counter(name, help);
             for (listener, totals) in &totals.listeners {
                 family.put(&[("listener", listener)], figure(totals) as f64);
+            }
+        }
+        let mut family = self.counter(
+            "proxywasm_listener_connection_errors_total",
+            "Connections of HTTP that ended for an error of the client, by the reason.",
+        );
+        for (listener, totals) in &totals.listeners {
+            for (end, count) in BadEnd::ALL.into_iter().zip(totals.bad_ends) {
+                family.put(&[("listener", listener), ("reason", end.name())], count as f64);
             }
         }
         let mut family = self.gauge(

@@ -1,6 +1,6 @@
 //! The figures of all workers, added up.
 
-use super::{Figures, RouteName, StatusClass, UpstreamFailure};
+use super::{BadEnd, Figures, RouteName, StatusClass, UpstreamFailure};
 use proxywasm_host::figures::{Distribution, PluginFigures};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub(crate) struct ListenerTotals {
     pub(crate) open: u64,
     pub(crate) refused: u64,
     pub(crate) failed: u64,
+    /// In the order of [`BadEnd::ALL`].
+    pub(crate) bad_ends: [u64; BadEnd::ALL.len()],
     pub(crate) requests: RequestTotals,
     pub(crate) received: u64,
     pub(crate) sent: u64,
@@ -88,6 +90,8 @@ impl Figures {
                 sum.open += figures.open.get();
                 sum.refused += figures.refused.get();
                 sum.failed += figures.failed.get();
+                let ends = sum.bad_ends.iter_mut().zip(figures.bad_ends.counts());
+                ends.for_each(|(sum, count)| *sum += count);
                 sum.received += figures.received.get();
                 sum.sent += figures.sent.get();
                 sum.requests

@@ -3,7 +3,7 @@
 use crate::transport::{FloodGuard, GOAWAY, Stream};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -27,6 +27,8 @@ pub(super) struct Meter {
     stalled: AtomicU64,
     /// When bytes came after the last request, likewise.
     heard: AtomicU64,
+    /// Whether it was ended for a flood, which the error that HTTP makes of that does not tell.
+    flooded: AtomicBool,
     left: Mutex<Option<Stream>>,
 }
 
@@ -38,6 +40,7 @@ impl Meter {
             began: Instant::now(),
             stalled: AtomicU64::new(0),
             heard: AtomicU64::new(0),
+            flooded: AtomicBool::new(false),
             left: Mutex::default(),
         })
     }
@@ -60,6 +63,11 @@ impl Meter {
     /// What came so far belongs to a request that is known.
     pub(super) fn forget(&self) {
         self.heard.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the client sent more frames that carry nothing than it may.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.flooded.load(Ordering::Relaxed)
     }
 
     /// The connection, once HTTP has let go of it.
@@ -113,6 +121,7 @@ impl ClientIo {
             let _ = stream.as_mut().poll_write(context, &GOAWAY);
             let _ = stream.poll_flush(context);
         }
+        self.meter.flooded.store(true, Ordering::Relaxed);
         io::Error::other("the client floods its connection with frames that carry nothing")
     }
 }

@@ -3,12 +3,14 @@
 use super::HttpSlot;
 use super::client_io::{ClientIo, Meter};
 use super::drain::{Drain, Kind};
+use super::ends;
 use super::linger;
 use super::options::HttpOptions;
 use super::patience::{Overdue, Patience};
 use super::preface;
 use super::streams::{StreamExecutor, Streams};
-use crate::driver::{self, Client};
+use crate::driver::{self, Client, Observer};
+use crate::figures::BadEnd;
 use crate::properties::ConnectionProperties;
 use crate::tls::HTTP_2;
 use crate::trace;
@@ -78,8 +80,9 @@ async fn serve_http1(
     let under_way = drain.count(Kind::Http1);
     let streams = Streams::new(&meter, drain, None);
     let (requests, opened, ends) = (Rc::clone(&client), Rc::clone(&streams), Rc::clone(drain));
+    let slot = Rc::clone(&listener);
     let service = service_fn(move |request| {
-        let (listener, client, stream) = (Rc::clone(&listener), Rc::clone(&requests), opened.open());
+        let (listener, client, stream) = (Rc::clone(&slot), Rc::clone(&requests), opened.open());
         let ends = Rc::clone(&ends);
         async move {
             let listener = Rc::clone(&listener.borrow());
@@ -110,7 +113,11 @@ async fn serve_http1(
                 result = connection.as_mut() => return Some(result),
                 () = drain.closes_idle(), if !stops => stops = true,
                 overdue = patience.run_out(&streams, &meter) => match overdue {
-                    Overdue::Idle | Overdue::Stopped => return None,
+                    Overdue::Idle => return None,
+                    Overdue::Stopped => {
+                        observer(&listener).figures.bad_ends.add(BadEnd::Timeout);
+                        return None;
+                    }
                     Overdue::Old => patience.age = None,
                 },
             }
@@ -120,6 +127,9 @@ async fn serve_http1(
     let Some(result) = served.await else {
         return Ok(());
     };
+    if let Err(error) = &result {
+        ends::note(&observer(&listener), &client, &meter, error);
+    }
     if let Some(stream) = meter.take_stream() {
         Box::pin(linger::close(stream)).await;
     }
@@ -140,9 +150,9 @@ async fn serve_http2(
     let client = Rc::new(Client::new(properties));
     let meter = Meter::new();
     let streams = Streams::new(&meter, drain, Some(Kind::Http2));
-    let opened = Rc::clone(&streams);
+    let (requests, opened, slot) = (Rc::clone(&client), Rc::clone(&streams), Rc::clone(&listener));
     let service = service_fn(move |request| {
-        let (listener, client, stream) = (Rc::clone(&listener), Rc::clone(&client), opened.open());
+        let (listener, client, stream) = (Rc::clone(&slot), Rc::clone(&requests), opened.open());
         async move {
             let listener = Rc::clone(&listener.borrow());
             let response = trace::serve(&listener, &client, request).await?;
@@ -179,7 +189,10 @@ async fn serve_http2(
                 result = connection.as_mut() => return Some(result),
                 () = drain.closes(&streams), if !stops => stops = true,
                 overdue = patience.run_out(&streams, &meter) => match overdue {
-                    Overdue::Stopped => return None,
+                    Overdue::Stopped => {
+                        observer(&listener).figures.bad_ends.add(BadEnd::Timeout);
+                        return None;
+                    }
                     Overdue::Idle if told => return None,
                     Overdue::Idle => {
                         told = true;
@@ -198,8 +211,16 @@ async fn serve_http2(
         return Ok(());
     };
     drop(window);
+    if let Err(error) = &result {
+        ends::note(&observer(&listener), &client, &meter, error);
+    }
     if let Some(stream) = meter.take_stream() {
         Box::pin(linger::close(stream)).await;
     }
     result
+}
+
+/// Who notes what comes to a listener, as it is configured now.
+fn observer(listener: &HttpSlot) -> Rc<Observer> {
+    Rc::clone(&listener.borrow().observer)
 }

@@ -2,6 +2,7 @@
 
 mod client_io;
 mod drain;
+mod ends;
 mod http;
 mod linger;
 mod options;
