@@ -67,6 +67,7 @@ mod listen;
 mod log;
 mod message;
 mod node;
+mod piece_timer;
 mod properties;
 mod recent;
 #[cfg(feature = "redis")]
@@ -118,5 +119,6 @@ pub use update::{
 };
 pub use upstream::{
     ConnectError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Endpoint, HttpProtocol, HttpTarget,
-    ProxyVersion, TargetError, TcpTarget, UpstreamAddress, UpstreamError, UpstreamTarget, UpstreamUrl,
+    ProxyVersion, ResponseTimeouts, TargetError, TcpTarget, UpstreamAddress, UpstreamError, UpstreamTarget,
+    UpstreamUrl,
 };

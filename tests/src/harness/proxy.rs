@@ -213,34 +213,28 @@ impl ProxyBuilder {
 
     /// Sends requests to a server, and waits so long for a connection.
     pub fn upstream_within(mut self, address: SocketAddr, connect_timeout: Duration) -> Self {
-        self.upstream = UpstreamTarget::Http(HttpTarget {
-            endpoint: Endpoint {
-                connect_timeout,
-                ..Endpoint::new(address.into())
-            },
-            protocol: HttpProtocol::Auto,
-        });
+        self.upstream = UpstreamTarget::Http(HttpTarget::new(Endpoint {
+            connect_timeout,
+            ..Endpoint::new(address.into())
+        }));
         self
     }
 
     /// Sends requests to a server of HTTP/2, without TLS.
     pub fn http2_upstream(mut self, address: SocketAddr) -> Self {
         self.upstream = UpstreamTarget::Http(HttpTarget {
-            endpoint: Endpoint::new(address.into()),
             protocol: HttpProtocol::Http2,
+            ..HttpTarget::new(Endpoint::new(address.into()))
         });
         self
     }
 
     /// Sends requests to a server of TLS.
     pub fn tls_upstream(mut self, address: SocketAddr, tls: ClientTls) -> Self {
-        self.upstream = UpstreamTarget::Http(HttpTarget {
-            endpoint: Endpoint {
-                tls: Some(tls),
-                ..Endpoint::new(address.into())
-            },
-            protocol: HttpProtocol::Auto,
-        });
+        self.upstream = UpstreamTarget::Http(HttpTarget::new(Endpoint {
+            tls: Some(tls),
+            ..Endpoint::new(address.into())
+        }));
         self
     }
 
@@ -336,10 +330,7 @@ impl ProxyBuilder {
 
     /// Lets plugins call the server at an address, by name.
     pub fn upstream_of_calls(mut self, name: &str, address: SocketAddr) -> Self {
-        let target = HttpTarget {
-            endpoint: Endpoint::new(address.into()),
-            protocol: HttpProtocol::Auto,
-        };
+        let target = HttpTarget::new(Endpoint::new(address.into()));
         self.upstreams.push(UpstreamSettings::new(name, target));
         self
     }

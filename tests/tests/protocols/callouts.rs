@@ -2,8 +2,7 @@
 
 use proxywasm_runner::tls::{ClientCertificates, ClientTls, ClientTlsSettings, ServerTls};
 use proxywasm_runner::{
-    Address, Balance, Endpoint, EndpointSettings, HashKey, HttpProtocol, HttpTarget, UpstreamAddress,
-    UpstreamSettings,
+    Address, Balance, Endpoint, EndpointSettings, HashKey, HttpTarget, UpstreamAddress, UpstreamSettings,
 };
 use proxywasm_tests::guests::{CALL_COMPONENT, CALL_LEGACY};
 use proxywasm_tests::harness::{
@@ -24,13 +23,10 @@ fn authorizer() -> Origin {
 }
 
 fn target(address: UpstreamAddress, tls: Option<ClientTls>) -> HttpTarget {
-    HttpTarget {
-        endpoint: Endpoint {
-            tls,
-            ..Endpoint::new(address)
-        },
-        protocol: HttpProtocol::Auto,
-    }
+    HttpTarget::new(Endpoint {
+        tls,
+        ..Endpoint::new(address)
+    })
 }
 
 /// A proxy whose plugin asks both services about each request.

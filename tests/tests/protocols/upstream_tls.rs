@@ -9,12 +9,13 @@ use proxywasm_tests::harness::{
 
 /// A proxy before another one that speaks TLS.
 fn before(server: &Proxy, tls: ClientTls, protocol: HttpProtocol) -> UpstreamTarget {
+    let endpoint = Endpoint {
+        tls: Some(tls),
+        ..Endpoint::new(server.address().into())
+    };
     UpstreamTarget::Http(HttpTarget {
-        endpoint: Endpoint {
-            tls: Some(tls),
-            ..Endpoint::new(server.address().into())
-        },
         protocol,
+        ..HttpTarget::new(endpoint)
     })
 }
 

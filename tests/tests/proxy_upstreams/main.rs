@@ -11,6 +11,7 @@ mod balance;
 mod failures;
 mod health;
 mod limits;
+mod timeouts;
 
 use proxywasm_tests::harness::{Message, PATIENCE, Proxy, configured};
 use std::collections::BTreeMap;

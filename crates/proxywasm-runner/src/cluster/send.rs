@@ -5,7 +5,7 @@ use super::endpoint::{Busy, Endpoint};
 use super::{Cluster, Replay};
 use crate::figures::UpstreamFailure;
 use crate::properties::{NamedUpstream, UpstreamProperties};
-use crate::upstream::{Failed, RequestBody, ResponseBody, UpstreamError, copy};
+use crate::upstream::{Failed, HeadLimit, RequestBody, ResponseBody, UpstreamError, copy};
 use http::{Request, Response, StatusCode};
 use std::fmt;
 use std::net::IpAddr;
@@ -40,6 +40,7 @@ impl Cluster {
         &self,
         request: Request<RequestBody>,
         source: Option<IpAddr>,
+        limit: HeadLimit,
         tell: Option<&UpstreamProperties>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         let settings = &self.shared.settings;
@@ -81,7 +82,7 @@ impl Cluster {
             let busy = endpoint.begin();
             let more = (tried.len() as u64) < u64::from(retries.attempts);
             let copy = (copies && more).then(|| copy(&request)).flatten();
-            let attempt = attempt(&endpoint, request, retries.per_try_timeout, tell).await;
+            let attempt = attempt(&endpoint, request, limit, retries.per_try_timeout, tell).await;
             if let Some(success) = attempt.is_success() {
                 self.report(&endpoint, success);
             }
@@ -125,16 +126,19 @@ impl Cluster {
 async fn attempt(
     endpoint: &Endpoint,
     request: Request<RequestBody>,
-    limit: Option<Duration>,
+    limit: HeadLimit,
+    per_try: Option<Duration>,
     tell: Option<&UpstreamProperties>,
 ) -> Attempt {
-    let sending = endpoint.upstream.send(request, tell);
-    let sent = match limit {
-        None => sending.await,
-        Some(limit) => match tokio::time::timeout(limit, sending).await {
-            Ok(sent) => sent,
-            Err(_) => return Attempt::TimedOut(limit),
-        },
+    let sent = match per_try {
+        None => endpoint.upstream.send(request, limit, tell).await,
+        Some(per_try) => {
+            let sending = endpoint.upstream.send(request, HeadLimit::OfSender, tell);
+            match tokio::time::timeout(per_try, sending).await {
+                Ok(sent) => sent,
+                Err(_) => return Attempt::TimedOut(per_try),
+            }
+        }
     };
     match sent {
         Ok(response) => Attempt::Response(response),

@@ -4,7 +4,7 @@ use super::admission::Admission;
 use super::endpoint::{EndpointHealth, EndpointState};
 use super::settings::UpstreamSettings;
 use crate::routing::ECHO;
-use crate::upstream::{Endpoint, HttpProtocol, HttpTarget, Places, UpstreamAddress};
+use crate::upstream::{Endpoint, HttpTarget, Places, UpstreamAddress};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,10 +76,7 @@ impl Shared {
             endpoints: Vec::new(),
             ..UpstreamSettings::new(
                 ECHO,
-                HttpTarget {
-                    endpoint: Endpoint::new(UpstreamAddress::Unix(PathBuf::new())),
-                    protocol: HttpProtocol::Auto,
-                },
+                HttpTarget::new(Endpoint::new(UpstreamAddress::Unix(PathBuf::new()))),
             )
         };
         let echo = EndpointState::new(None, 1);

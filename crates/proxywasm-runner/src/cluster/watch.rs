@@ -4,7 +4,7 @@ use super::endpoint::EndpointState;
 use super::settings::{HealthCheck, HttpCheck};
 use super::shared::{Shared, is_name};
 use crate::shutdown::{Phase, Shutdown};
-use crate::upstream::{HttpTarget, RequestBody, Upstream, connect};
+use crate::upstream::{HeadLimit, HttpTarget, RequestBody, Upstream, connect};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderValue, Request};
 use std::collections::BTreeSet;
@@ -215,7 +215,7 @@ async fn ask(target: &HttpTarget, check: &HttpCheck) -> Result<(), String> {
         .body(RequestBody::Empty)
         .map_err(|error| error.to_string())?;
     let response = Upstream::new(Some(target), None)
-        .send(request, None)
+        .send(request, HeadLimit::OfSender, None)
         .await
         .map_err(|failed| failed.error.to_string())?;
     if response.status().is_success() {

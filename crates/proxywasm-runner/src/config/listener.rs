@@ -5,7 +5,8 @@ use super::http::{HeadersEntry, PathsEntry};
 use super::limits::HttpLimitsEntry;
 use super::routes::{self, Compiled, RouteEntry, VirtualHostEntry};
 use super::tls::{self, ClientTlsEntry, ServerTlsEntry};
-use super::units::Period;
+use super::units::{Limit, Period};
+use super::upstreams::response_timeouts;
 use super::url::{HttpProtocolEntry, ProxyVersionEntry};
 use crate::access_log::AccessLogSettings;
 use crate::routing::{ECHO, RouteTable};
@@ -78,6 +79,14 @@ pub(super) struct ListenerEntry {
     /// How long a connection to the upstream may take; then the client gets 504, or is reset with `protocol: tcp`. Default: `5s`.
     #[schemars(with = "Option<Period>")]
     connect_timeout: Option<Spanned<Period>>,
+    /// With `protocol: http`: how long the upstream may take for the head of a response once it has all of the request, and before that for each
+    /// piece of the request's body; then the client gets 504. Not for gRPC over HTTP/2. Default: `60s`.
+    #[schemars(with = "Option<Limit>")]
+    response_head_timeout: Option<Spanned<Limit>>,
+    /// With `protocol: http`: how long the upstream may send nothing within the body of a response, and take nothing of the request, while the
+    /// client takes what comes; then the response breaks off. Not for gRPC over HTTP/2. Default: `5m`.
+    #[schemars(with = "Option<Limit>")]
+    response_body_timeout: Option<Spanned<Limit>>,
     /// With `protocol: tcp`: when nothing comes from either side for so long, both connections are closed. Default: `1h`.
     #[schemars(with = "Option<Period>")]
     idle_timeout: Option<Spanned<Period>>,
@@ -208,6 +217,11 @@ impl ListenerEntry {
                 if let Some(protocol) = &self.upstream_protocol {
                     target.protocol = protocol.value.into();
                 }
+                let limit = |entry: &Option<Spanned<Limit>>| entry.as_ref().map(|entry| entry.value);
+                target.timeouts = response_timeouts(
+                    limit(&self.response_head_timeout),
+                    limit(&self.response_body_timeout),
+                );
                 UpstreamTarget::Http(target)
             }
             UpstreamTarget::Tcp(mut target) => {
@@ -271,10 +285,21 @@ impl ListenerEntry {
             }
             (table, _, _) => table,
         };
-        match (&table, &self.connect_timeout) {
-            (Some(_), Some(timeout)) => error(
-                timeout.referenced,
-                "`connect_timeout` is given where the upstream is, under `upstreams`",
+        let of_upstream = [
+            self.connect_timeout
+                .as_ref()
+                .map(|entry| (entry.referenced, "connect_timeout")),
+            self.response_head_timeout
+                .as_ref()
+                .map(|entry| (entry.referenced, "response_head_timeout")),
+            self.response_body_timeout
+                .as_ref()
+                .map(|entry| (entry.referenced, "response_body_timeout")),
+        ];
+        match (&table, of_upstream.into_iter().flatten().next()) {
+            (Some(_), Some((location, name))) => error(
+                location,
+                &format!("`{name}` is given where the upstream is, under `upstreams`"),
             ),
             _ => Ok(table),
         }
@@ -306,6 +331,16 @@ impl ListenerEntry {
             return Err((
                 tls.referenced,
                 "`upstream_tls` is for upstreams of TLS: `https://HOST[:PORT]` or `tls://HOST:PORT`",
+            ));
+        }
+        let of_responses = self
+            .response_head_timeout
+            .as_ref()
+            .or(self.response_body_timeout.as_ref());
+        if let Some(limit) = of_responses.filter(|_| self.protocol == ProtocolEntry::Tcp) {
+            return Err((
+                limit.referenced,
+                "`response_head_timeout` and `response_body_timeout` are for listeners with `protocol: http`",
             ));
         }
         match (
@@ -431,6 +466,18 @@ mod tests {
             (
                 ", protocol: tcp, upstream: 'tcp://h:1', http: {}",
                 Some(("1:81", "is for listeners with `protocol: http`")),
+            ),
+            (
+                ", protocol: tcp, upstream: 'tcp://h:1', response_body_timeout: 1m",
+                Some(("1:98", "are for listeners with `protocol: http`")),
+            ),
+            (
+                ", upstream: 'http://h', response_head_timeout: never, response_body_timeout: 1m",
+                None,
+            ),
+            (
+                ", routes: [{ upstream: echo, timeout: never }], response_head_timeout: 1m",
+                Some(("1:106", "is given where the upstream is, under `upstreams`")),
             ),
             (
                 ", http: { stream_window: 4 GiB }",

@@ -14,6 +14,13 @@ pub(crate) struct Size(pub(crate) usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Period(pub(crate) Duration);
 
+/// A duration, or `never`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit(pub(crate) Option<Duration>);
+
+/// The longest duration: a hundred years, so that any moment of now can be added to it.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 const SIZES: &[(&str, usize)] = &[
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -57,6 +64,20 @@ impl JsonSchema for Period {
     }
 }
 
+impl JsonSchema for Limit {
+    fn schema_name() -> Cow<'static, str> {
+        "Limit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A duration: a whole number with `us`, `ms`, `s`, `m` or `h`, not 0; or `never`.",
+            "type": "string",
+            "pattern": r"^\s*(0*[1-9][0-9]*\s*(us|ms|s|m|h)|never)\s*$",
+        })
+    }
+}
+
 // === impl Size ===
 
 impl Size {
@@ -80,7 +101,18 @@ impl Period {
             "h" => Duration::from_secs(number.checked_mul(3600)?),
             _ => return None,
         };
-        (!duration.is_zero()).then_some(Self(duration))
+        (!duration.is_zero() && duration <= LONGEST).then_some(Self(duration))
+    }
+}
+
+// === impl Limit ===
+
+impl Limit {
+    fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "never" => Some(Self(None)),
+            text => Period::parse(text).map(|period| Self(Some(period.0))),
+        }
     }
 }
 
@@ -143,6 +175,26 @@ impl<'de> Deserialize<'de> for Period {
     }
 }
 
+struct LimitVisitor;
+
+impl Visitor<'_> for LimitVisitor {
+    type Value = Limit;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration such as `200ms`, `5s` or `1m`, or `never`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Limit, E> {
+        Limit::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(LimitVisitor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,10 +230,20 @@ mod tests {
             ("5", None),
             ("0s", None),
             ("s", None),
+            ("876000h", Some(LONGEST)),
+            ("876001h", None),
             ("18446744073709551615h", None),
+            ("never", None),
         ];
         for (text, expected) in table {
             assert_eq!(Period::parse(text), expected.map(Period), "{text:?}");
+            if text != "never" {
+                let limit = expected.map(|period| Limit(Some(period)));
+                assert_eq!(Limit::parse(text), limit, "{text:?}");
+            }
+        }
+        for text in ["never", " never "] {
+            assert_eq!(Limit::parse(text), Some(Limit(None)), "{text:?}");
         }
     }
 }

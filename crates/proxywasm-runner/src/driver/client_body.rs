@@ -1,6 +1,7 @@
 //! The body of a request as its client sends it.
 
 use crate::message;
+use crate::piece_timer::PieceTimer;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
@@ -11,16 +12,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::time::{Instant, Sleep, sleep};
 
 /// A body that a client sends: its pieces have to come in time, and what may not stand in trailers is taken off.
 #[derive(Debug)]
 pub(crate) struct ClientBody {
     incoming: Incoming,
-    limit: Option<Duration>,
-    /// Runs while a piece is waited for. Most bodies are here before anybody waits.
-    waiting: Option<Pin<Box<Sleep>>>,
-    is_waiting: bool,
+    timer: PieceTimer,
     fault: Rc<Cell<Option<ClientFault>>>,
 }
 
@@ -61,9 +58,7 @@ impl ClientBody {
     pub(super) fn new(incoming: Incoming, limit: Option<Duration>) -> Self {
         Self {
             incoming,
-            limit,
-            waiting: None,
-            is_waiting: false,
+            timer: PieceTimer::new(limit),
             fault: Rc::default(),
         }
     }
@@ -71,19 +66,6 @@ impl ClientBody {
     /// Where it is told why the body ended before it was complete.
     pub(super) fn fault(&self) -> Rc<Cell<Option<ClientFault>>> {
         Rc::clone(&self.fault)
-    }
-
-    /// Starts to wait, or goes on with it. Ready when the time is over.
-    fn poll_limit(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(limit) = self.limit else {
-            return Poll::Pending;
-        };
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
-        if !self.is_waiting {
-            self.is_waiting = true;
-            waiting.as_mut().reset(Instant::now() + limit);
-        }
-        waiting.as_mut().poll(context)
     }
 }
 
@@ -97,7 +79,7 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ClientFault>>> {
         let fault = match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Pending => {
-                std::task::ready!(self.poll_limit(context));
+                std::task::ready!(self.timer.poll(context));
                 ClientFault::TimedOut
             }
             Poll::Ready(Some(Err(error))) => {
@@ -105,7 +87,7 @@ impl Body for ClientBody {
                 ClientFault::BrokenOff
             }
             Poll::Ready(Some(Ok(mut frame))) => {
-                self.is_waiting = false;
+                self.timer.stop();
                 frame.trailers_mut().map(message::strip_trailers);
                 return Poll::Ready(Some(Ok(frame)));
             }

@@ -5,9 +5,9 @@ use super::record::Record;
 use crate::cluster::{Cluster, Clusters};
 use crate::figures::{RouteFigures, RouteName, UpstreamFailure, WorkerFigures};
 use crate::properties::{ConnectionProperties, Outcome, UpstreamProperties};
-use crate::routing::{Action, Forward, PathRules, Route, RouteTable};
+use crate::routing::{Action, Forward, HeadTimeout, PathRules, Route, RouteTable};
 use crate::trace::StreamSpan;
-use crate::upstream::{RequestBody, ResponseBody, Upstream, UpstreamError};
+use crate::upstream::{HeadLimit, RequestBody, ResponseBody, Upstream, UpstreamError};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode, request};
@@ -86,7 +86,7 @@ impl Destination {
                 if let Some(way) = on_way.record.way() {
                     way.set_unnamed(name);
                 }
-                match upstream.send(request, on_way.way).await {
+                match upstream.send(request, HeadLimit::OfUpstream, on_way.way).await {
                     Ok(response) => Ok(Reply::Upstream(response)),
                     Err(failed) => Err(failed.error),
                 }
@@ -218,10 +218,14 @@ impl Routed {
             return Ok(Reply::unroutable(route, "no upstream", body));
         };
         let source = connection.source().ip().map(|source| source.ip());
-        let sending = upstream.send(Request::from_parts(head, body), source, way);
+        let limit = match forward.timeout {
+            HeadTimeout::OfUpstream => HeadLimit::OfUpstream,
+            HeadTimeout::Never | HeadTimeout::After(_) => HeadLimit::OfSender,
+        };
+        let sending = upstream.send(Request::from_parts(head, body), source, limit, way);
         let mut response = match forward.timeout {
-            None => sending.await?,
-            Some(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {
+            HeadTimeout::OfUpstream | HeadTimeout::Never => sending.await?,
+            HeadTimeout::After(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {
                 upstream.figures().failed(UpstreamFailure::Timeout);
                 UpstreamError::Timeout(limit)
             })??,

@@ -365,10 +365,8 @@ impl Exchange {
                 .turn(self, |host, id| host.response_body(id, Bytes::new(), true)),
             Some(Err(error)) => {
                 tracing::debug!(%error, "the response of the upstream broke off");
-                self.upstream_failed(
-                    http::StatusCode::BAD_GATEWAY,
-                    "the response of the upstream broke off\n",
-                );
+                let (status, text) = upstream::broke_off(&error);
+                self.upstream_failed(status, text);
             }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {

@@ -102,11 +102,8 @@ impl HttpListener {
     /// How long a client may take for each piece of a request's body. Streams of gRPC may be silent for as long as they like: over HTTP/2, pings
     /// tell whether the client is there.
     fn body_timeout(&self, version: Version, headers: &HeaderMap) -> Option<Duration> {
-        let is_grpc = || {
-            let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-            kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
-        };
-        (version != Version::HTTP_2 || !is_grpc()).then_some(self.body_timeout)
+        let may_be_silent = version == Version::HTTP_2 && message::is_grpc(headers);
+        (!may_be_silent).then_some(self.body_timeout)
     }
 }
 

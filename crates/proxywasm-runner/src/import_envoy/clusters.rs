@@ -73,6 +73,17 @@ impl Clusters {
         upstream.retries.get_or_insert_with(|| retries.clone()) != retries
     }
 
+    /// The same for how long nothing may come of a response.
+    pub(super) fn set_body_timeout(&mut self, name: &str, limit: &str) -> bool {
+        let Some(upstream) = self.0.get_mut(name) else {
+            return false;
+        };
+        let set = upstream
+            .response_body_timeout
+            .get_or_insert_with(|| limit.to_owned());
+        set != limit
+    }
+
     /// The same for what decides where a request goes.
     pub(super) fn set_hash(&mut self, name: &str, hash: &Hash) -> bool {
         match self.0.get_mut(name) {
@@ -212,6 +223,20 @@ pub(super) fn socket_address(node: Node) -> Option<String> {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
     })
+}
+
+/// A duration that our file can say, where 0 is for no bound.
+pub(super) fn limit(fields: &mut Fields, name: &str) -> Option<String> {
+    let node = fields.take(name)?;
+    let limit = node.value().as_str().and_then(|text| match text {
+        "0s" => Some("never".to_owned()),
+        text => period(text),
+    });
+    match limit {
+        Some(_) => node.used(),
+        None => node.leave_out("a duration from a microsecond up is expected, or 0, and the default holds"),
+    }
+    limit
 }
 
 /// A duration that our file can say.

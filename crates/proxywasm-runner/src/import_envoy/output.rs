@@ -201,6 +201,8 @@ pub(super) struct Upstream {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) connect_timeout: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_body_timeout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) balance: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hash: Option<Hash>,

@@ -1,6 +1,6 @@
 //! Routes: virtual hosts, and what becomes of requests.
 
-use super::clusters::{Clusters, duration, number};
+use super::clusters::{Clusters, duration, limit, number};
 use super::matching;
 use super::node::{Fields, Node};
 use super::output::{Hash, Redirect, Respond, Retries, Rewrite, Route, Share, VirtualHost};
@@ -121,36 +121,33 @@ fn forward(
         action.note("it leads to no cluster that was imported, and is left out");
         return None;
     }
-    // 0 is for no bound, which is the default here.
-    match action.take("timeout") {
-        Some(timeout) if timeout.value() == "0s" => timeout.used(),
-        Some(timeout) => {
-            let period = timeout.value().as_str().and_then(super::durations::period);
-            match period {
-                Some(period) => {
-                    timeout.used();
-                    route.timeout = Some(period);
-                }
-                None => timeout.leave_out("a duration from a microsecond up is expected"),
-            }
-        }
-        None => {}
+    route.timeout = limit(&mut action, "timeout");
+    // It is for silence of the whole stream there: clients have limits of their own here.
+    if let Some(limit) = limit(&mut action, "idle_timeout")
+        && any(&names, |name| clusters.set_body_timeout(name, &limit))
+    {
+        action.note("another route has another `idle_timeout` for the same cluster, and that one counts: upstreams have it here");
     }
     rewrite(&mut action, &mut route);
     let own = action.fields("retry_policy").map(retries);
     if let Some(retries) = own.as_ref().or(of_host)
-        && names.iter().any(|name| clusters.set_retries(name, retries))
+        && any(&names, |name| clusters.set_retries(name, retries))
     {
         action.note("another route has another `retry_policy` for the same cluster, and that one counts: upstreams have them here");
     }
     for policy in action.items("hash_policy") {
         if let Some(hash) = policy.fields().and_then(hash)
-            && names.iter().any(|name| clusters.set_hash(name, &hash))
+            && any(&names, |name| clusters.set_hash(name, &hash))
         {
             action.note("another `hash_policy` for the same cluster counts: upstreams have one here");
         }
     }
     Some(route)
+}
+
+/// Whether something holds for one of the names; it is done for all of them.
+fn any(names: &[String], what: impl FnMut(&String) -> bool) -> bool {
+    names.iter().map(what).fold(false, |any, holds| any | holds)
 }
 
 fn rewrite(action: &mut Fields, route: &mut Route) {

@@ -11,8 +11,8 @@ use crate::routing::PathRefusal;
 use checks::{check_fields, check_lengths, check_target, codings, is_end_to_end, is_host};
 use connect::{ask_for_websocket, connect_target, receive_connect, receive_websocket};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version, request, response};
@@ -53,6 +53,12 @@ pub enum MalformedResponse {
     /// Its body is encoded for the transfer in a way that nobody here takes off.
     #[error("it has another transfer coding than chunked")]
     TransferCoding,
+}
+
+/// Whether a message is of gRPC, by its headers.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// What the runner remembers of a request head.

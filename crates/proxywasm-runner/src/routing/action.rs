@@ -29,8 +29,20 @@ pub struct Forward {
     pub path: PathRewrite,
     /// With what `host`, if not the client's.
     pub host: Option<HeaderValue>,
-    /// How long the head of a response may take, with all that is tried again, before the client gets 504.
-    pub timeout: Option<Duration>,
+    /// How long the head of a response may take before the client gets 504.
+    pub timeout: HeadTimeout,
+}
+
+/// How long the head of a response may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HeadTimeout {
+    /// As long as the upstream says, for each attempt.
+    #[default]
+    OfUpstream,
+    /// As long as it takes.
+    Never,
+    /// So long, with all that is tried again.
+    After(Duration),
 }
 
 /// Upstreams that share requests by weights: of as many requests as the weights sum up to, each gets exactly its part. Clones, and so
@@ -223,7 +235,7 @@ impl Forward {
             split: Split::one(upstream),
             path: PathRewrite::Keep,
             host: None,
-            timeout: None,
+            timeout: HeadTimeout::default(),
         }
     }
 

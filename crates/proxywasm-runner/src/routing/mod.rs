@@ -8,7 +8,9 @@ mod action;
 mod matching;
 mod path;
 
-pub use action::{Action, DirectResponse, Forward, HeaderEdits, PathRewrite, Redirect, Share, Split};
+pub use action::{
+    Action, DirectResponse, Forward, HeadTimeout, HeaderEdits, PathRewrite, Redirect, Share, Split,
+};
 pub use matching::{
     HeaderMatch, HostPattern, HostPatternError, PathMatch, Pattern, QueryMatch, RouteMatch, ValueMatch, part,
     whole,

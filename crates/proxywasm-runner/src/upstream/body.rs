@@ -1,15 +1,12 @@
 //! Bodies on their way to and from an upstream.
 
-use super::count::Active;
 use super::echo::EchoBody;
-use super::pool::Lease;
+use super::pool::PooledBody;
 use crate::cluster::{Counted, Replay};
 use crate::driver::{ClientBody, FilteredRequestBody, Record};
-use crate::message;
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::error::Error;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -36,11 +33,7 @@ pub(crate) enum ResponseBody {
     Full(Bytes),
     Echo(EchoBody),
     /// From a connection that others can have afterwards.
-    Pooled(
-        Incoming,
-        #[expect(dead_code, reason = "gives the connection back when dropped")] Lease,
-        #[expect(dead_code, reason = "counts until it is dropped")] Option<Active>,
-    ),
+    Pooled(PooledBody),
     /// From one of several servers, which is counted until then.
     Counted(
         Box<Self>,
@@ -153,13 +146,7 @@ impl Body for ResponseBody {
             Self::Full(data) if data.is_empty() => Poll::Ready(None),
             Self::Full(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
             Self::Echo(body) => Pin::new(body).poll_frame(context),
-            Self::Pooled(incoming, ..) => {
-                let mut frame = std::task::ready!(Pin::new(incoming).poll_frame(context));
-                if let Some(Ok(frame)) = &mut frame {
-                    frame.trailers_mut().map(message::strip_trailers);
-                }
-                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-            }
+            Self::Pooled(body) => Pin::new(body).poll_frame(context),
             Self::Counted(body, _) => Pin::new(&mut **body).poll_frame(context),
         }
     }
@@ -168,7 +155,7 @@ impl Body for ResponseBody {
         match self {
             Self::Full(data) => data.is_empty(),
             Self::Echo(body) => body.is_end_stream(),
-            Self::Pooled(incoming, ..) => incoming.is_end_stream(),
+            Self::Pooled(body) => body.is_end_stream(),
             Self::Counted(body, _) => body.is_end_stream(),
         }
     }
@@ -177,7 +164,7 @@ impl Body for ResponseBody {
         match self {
             Self::Full(data) => SizeHint::with_exact(data.len() as u64),
             Self::Echo(body) => body.size_hint(),
-            Self::Pooled(incoming, ..) => incoming.size_hint(),
+            Self::Pooled(body) => body.size_hint(),
             Self::Counted(body, _) => body.size_hint(),
         }
     }

@@ -4,6 +4,7 @@ use super::target::{Endpoint, UpstreamAddress};
 use crate::properties::UpstreamConnection;
 use crate::tls::{ClientTls, TlsError, TlsSession};
 use crate::transport::{Address, Socket, Stream};
+use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,11 @@ use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsConnector, TlsStream};
+
+/// A server that is gone without a word is found out in four minutes, where nothing else waits for it.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(20));
 
 /// No connection to an upstream can be had.
 #[derive(Debug, Error)]
@@ -105,6 +111,7 @@ async fn open(upstream: &UpstreamAddress, preamble: &[u8]) -> Result<(Socket, Ad
             UpstreamAddress::Host { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
+                SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
                 let address = Address::Ip(stream.peer_addr()?);
                 (Socket::Tcp(stream), address)
             }

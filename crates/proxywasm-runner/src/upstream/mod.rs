@@ -4,6 +4,7 @@ mod body;
 mod connect;
 mod count;
 mod echo;
+mod patience;
 mod pool;
 mod proxy_header;
 mod target;
@@ -12,6 +13,8 @@ pub(crate) use body::{BoxError, RequestBody, ResponseBody, copy};
 pub use connect::ConnectError;
 pub(crate) use connect::connect;
 pub(crate) use count::Open;
+pub use patience::ResponseTimeouts;
+pub(crate) use patience::{HeadLimit, broke_off};
 pub(crate) use proxy_header::proxy_header;
 pub use target::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, Endpoint, HttpProtocol, HttpTarget, ProxyVersion,
@@ -45,7 +48,7 @@ pub enum UpstreamError {
     /// It sent a response that has no clear meaning.
     #[error("the upstream sent a malformed response: {0}")]
     Malformed(#[from] MalformedResponse),
-    /// No response head came in time.
+    /// No response head came in time, or nothing of the request was taken.
     #[error("the upstream has not begun a response within {} ms", .0.as_millis())]
     Timeout(Duration),
     /// As many requests as it may have are under way, and as many as may wait for them wait.
@@ -74,7 +77,7 @@ pub(crate) struct Upstream {
 
 enum Kind {
     Echo,
-    Http(Pool),
+    Http(Box<Pool>),
 }
 
 // === impl UpstreamError ===
@@ -134,7 +137,11 @@ impl Upstream {
         Self {
             kind: match target {
                 None => Kind::Echo,
-                Some(target) => Kind::Http(Pool::new(target.clone(), figures.cloned(), places.cloned())),
+                Some(target) => Kind::Http(Box::new(Pool::new(
+                    target.clone(),
+                    figures.cloned(),
+                    places.cloned(),
+                ))),
             },
             figures: figures.cloned(),
         }
@@ -144,6 +151,7 @@ impl Upstream {
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
+        limit: HeadLimit,
         properties: Option<&UpstreamProperties>,
     ) -> Result<Response<ResponseBody>, Failed> {
         let pool = match &self.kind {
@@ -151,10 +159,10 @@ impl Upstream {
             Kind::Http(pool) => pool,
         };
         let Some(figures) = &self.figures else {
-            return pool.send(request, properties).await;
+            return pool.send(request, limit, properties).await;
         };
         let begun = Instant::now();
-        let sent = pool.send(request, properties).await;
+        let sent = pool.send(request, limit, properties).await;
         match &sent {
             Ok(response) => {
                 figures.statuses.add(StatusClass::of(Some(response.status())));

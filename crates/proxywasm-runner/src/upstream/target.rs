@@ -1,5 +1,6 @@
 //! What upstreams are called and how they are spoken to.
 
+use super::patience::ResponseTimeouts;
 use crate::tls::{ClientTls, ClientTlsSettings};
 use std::fmt;
 use std::net::IpAddr;
@@ -34,6 +35,8 @@ pub struct HttpTarget {
     pub endpoint: Endpoint,
     /// The version of HTTP that it gets.
     pub protocol: HttpProtocol,
+    /// How long it may take for a response.
+    pub timeouts: ResponseTimeouts,
 }
 
 /// The version of HTTP that an upstream gets.
@@ -148,10 +151,7 @@ impl UpstreamUrl {
         };
         match self {
             Self::Echo => UpstreamTarget::Echo,
-            Self::Http { address, .. } => UpstreamTarget::Http(HttpTarget {
-                endpoint: endpoint(address),
-                protocol: HttpProtocol::Auto,
-            }),
+            Self::Http { address, .. } => UpstreamTarget::Http(HttpTarget::new(endpoint(address))),
             Self::Tcp { address, .. } => UpstreamTarget::Tcp(TcpTarget {
                 endpoint: endpoint(address),
                 idle_timeout: DEFAULT_IDLE_TIMEOUT,
@@ -262,6 +262,15 @@ impl fmt::Display for UpstreamTarget {
 // === impl HttpTarget ===
 
 impl HttpTarget {
+    /// One that gets any version of HTTP, and may take the default times.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            protocol: HttpProtocol::default(),
+            timeouts: ResponseTimeouts::default(),
+        }
+    }
+
     /// The same at an address that its name has.
     pub(crate) fn at(&self, address: IpAddr) -> Self {
         let mut target = self.clone();

@@ -167,6 +167,7 @@ fn routes_and_what_is_behind_them() {
                             "match": { "path_prefix": "/b" },
                             "split": [{ "upstream": "hashed", "weight": 9 }, { "upstream": "secure", "weight": 1 }],
                             "rewrite": { "path_prefix": "/c", "host": "c.test" },
+                            "timeout": "never",
                         },
                         {
                             "match": { "path_regex": "/d/.*" },
@@ -183,6 +184,7 @@ fn routes_and_what_is_behind_them() {
                         { "url": "http://127.0.0.1:1", "weight": 3 },
                         { "url": "http://unix:/run/app.sock" },
                     ],
+                    "response_body_timeout": "600s",
                     "balance": "hash",
                     "hash": { "header": "x-user" },
                     "health_check": {
@@ -206,6 +208,7 @@ fn routes_and_what_is_behind_them() {
                         "client_certificate": { "certificate": "client.pem", "key": "client.key" },
                     },
                     "protocol": "http2",
+                    "response_body_timeout": "never",
                     "balance": "least_request",
                     "retries": retries,
                 },
@@ -220,6 +223,10 @@ fn routes_and_what_is_behind_them() {
         "static_resources.clusters[0].circuit_breakers.thresholds[0].max_connections: left out".to_owned(),
         format!("{routes}[0].domains[1]: left out: it is `*.a.test` on every port"),
         format!("{routes}[0].domains[2]: left out: hosts are whole, `*` or `*.` and what they end with"),
+        format!(
+            "{routes}[0].routes[1].route: another route has another `idle_timeout` for the same cluster, and that one counts: upstreams \
+             have it here"
+        ),
         format!("{routes}[0].routes[3].match.runtime_fraction: left out"),
         format!(
             "{routes}[0].routes[3]: left out: what it is for cannot be said here, so it would be for more"

@@ -1,9 +1,10 @@
 //! What becomes of the requests of a route: upstreams, redirects, answers, and what is changed on the way.
 
 use super::matching::{Compiled, absolute, header_name, last_line};
-use crate::config::units::Period;
+use crate::config::units::Limit;
 use crate::routing::{
-    Action, DirectResponse, Forward, HeaderEdits, PathMatch, PathRewrite, Redirect, Share, Split, part,
+    Action, DirectResponse, Forward, HeadTimeout, HeaderEdits, PathMatch, PathRewrite, Redirect, Share,
+    Split, part,
 };
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
@@ -119,7 +120,7 @@ pub(super) struct HeaderEditsEntry {
 pub(super) fn forward(
     shares: Vec<Share>,
     rewrite: Option<&RewriteEntry>,
-    timeout: Option<Period>,
+    timeout: Option<Limit>,
     matched: &PathMatch,
 ) -> Compiled<Action> {
     let none = RewriteEntry::default();
@@ -128,7 +129,11 @@ pub(super) fn forward(
         split: Split::new(shares),
         path: rewrite.path(matched)?,
         host: rewrite.host.as_ref().map(host).transpose()?,
-        timeout: timeout.map(|period| period.0),
+        timeout: match timeout {
+            None => HeadTimeout::OfUpstream,
+            Some(Limit(None)) => HeadTimeout::Never,
+            Some(Limit(Some(limit))) => HeadTimeout::After(limit),
+        },
     }))
 }
 

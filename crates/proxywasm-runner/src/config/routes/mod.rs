@@ -5,7 +5,7 @@ mod matching;
 #[cfg(test)]
 mod tests;
 
-use super::units::Period;
+use super::units::Limit;
 use crate::routing::{ECHO, HostPattern, Route, RouteTable, Share, VirtualHost};
 use action::{HeaderEditsEntry, RedirectEntry, RespondEntry, RewriteEntry, ShareEntry};
 use matching::MatchEntry;
@@ -52,9 +52,10 @@ pub(super) struct RouteEntry {
     /// What the upstream gets other than what came.
     #[schemars(with = "Option<RewriteEntry>")]
     rewrite: Option<Spanned<RewriteEntry>>,
-    /// How long the head of a response may take, with all that is tried again, before the client gets 504. Default: as long as it takes.
-    #[schemars(with = "Option<Period>")]
-    timeout: Option<Spanned<Period>>,
+    /// How long the head of a response may take, with all that is tried again, before the client gets 504. Default: as long as
+    /// `response_head_timeout` of the upstream says.
+    #[schemars(with = "Option<Limit>")]
+    timeout: Option<Spanned<Limit>>,
     /// The plugins that requests pass instead of the listener's, by the route that they had as they arrived. Default: the listener's.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) plugins: Option<Vec<Spanned<String>>>,

@@ -6,7 +6,7 @@ mod traffic;
 
 use super::routes::Compiled;
 use super::tls::{self, ClientTlsEntry};
-use super::units::Period;
+use super::units::{Limit, Period};
 use super::url::{HttpProtocolEntry, UrlEntry};
 use crate::cluster::{EndpointSettings, UpstreamSettings};
 use crate::upstream::{HttpTarget, UpstreamTarget};
@@ -19,6 +19,7 @@ use serde_saphyr::Spanned;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::str::FromStr;
+pub(super) use traffic::response_timeouts;
 use traffic::{LimitsEntry, RetriesEntry};
 
 /// An upstream: servers that are as good as each other. It has a `url` or `endpoints`.
@@ -46,6 +47,12 @@ pub(super) struct UpstreamEntry {
     authority: Option<Spanned<String>>,
     /// How long a connection may take. Default: `5s`.
     connect_timeout: Option<Period>,
+    /// How long a server may take for the head of a response once it has all of the request, and before that for each piece of the request's body;
+    /// then the client gets 504. Not for routes with a `timeout`, where there is a `per_try_timeout`, nor for gRPC over HTTP/2. Default: `60s`.
+    response_head_timeout: Option<Limit>,
+    /// How long a server may send nothing within the body of a response, and take nothing of the request, while the client takes what comes; then
+    /// the response breaks off. Not for gRPC over HTTP/2. Default: `5m`.
+    response_body_timeout: Option<Limit>,
     /// After how long names of servers are resolved again. Default: `30s`.
     resolve_interval: Option<Period>,
     /// How a server is chosen. Default: `round_robin`.
@@ -174,6 +181,7 @@ impl UpstreamEntry {
                     target.endpoint.connect_timeout = period.0;
                 }
                 target.protocol = self.protocol.map_or(target.protocol, Into::into);
+                target.timeouts = response_timeouts(self.response_head_timeout, self.response_body_timeout);
                 Ok(target)
             }
             UpstreamTarget::Echo | UpstreamTarget::Tcp(_) => {
@@ -229,6 +237,11 @@ mod tests {
                 "url: 'http://h', retries: { statuses: [503], per_try_timeout: 1s, budget_percent: 50, budget_min: 0, body: 1 KiB }",
                 "",
             ),
+            (
+                "url: 'http://h', connect_timeout: 1s, response_head_timeout: 2m, response_body_timeout: never",
+                "",
+            ),
+            ("url: 'http://h', response_head_timeout: 0s", "or `never`"),
             ("", "an upstream needs a `url` or `endpoints`"),
             ("url: 'tcp://h:1'", "it is no HTTP server"),
             ("url: 'https://h', tls: { server_name: s }, protocol: http2", ""),

@@ -2,7 +2,8 @@
 
 use crate::cluster::{Retries, UpstreamLimits};
 use crate::config::routes::Compiled;
-use crate::config::units::{Period, Size};
+use crate::config::units::{Limit, Period, Size};
+use crate::upstream::ResponseTimeouts;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -33,7 +34,8 @@ pub(super) struct RetriesEntry {
     /// Statuses of responses for which idempotent requests are sent again, too. Default: none.
     #[schemars(with = "Vec<u16>")]
     statuses: Vec<Spanned<u16>>,
-    /// How long the head of a response may take before an idempotent request is sent again. Default: as long as it takes.
+    /// How long the head of a response may take before an idempotent request is sent again. Default: as long as
+    /// `response_head_timeout` says, and then it is not.
     per_try_timeout: Option<Period>,
     /// How many requests may be under way that servers got again, in percent of all that are under way. Default: `75`, enough for one of
     /// two servers to crash.
@@ -45,6 +47,15 @@ pub(super) struct RetriesEntry {
 }
 
 const DEFAULT_PENDING: usize = 1024;
+
+/// `response_head_timeout` and `response_body_timeout`, of upstreams and of listeners.
+pub(in crate::config) fn response_timeouts(head: Option<Limit>, body: Option<Limit>) -> ResponseTimeouts {
+    let default = ResponseTimeouts::default();
+    ResponseTimeouts {
+        head: head.map_or(default.head, |limit| limit.0),
+        body: body.map_or(default.body, |limit| limit.0),
+    }
+}
 
 // === impl LimitsEntry ===
 

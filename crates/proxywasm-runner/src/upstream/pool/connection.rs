@@ -11,6 +11,7 @@ use crate::transport::{LocalExecutor, Stream};
 use crate::upstream::body::RequestBody;
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::count::Open;
+use crate::upstream::patience::SentBody;
 use crate::upstream::target::{HttpProtocol, HttpTarget};
 use http::{Request, Response};
 use http_body::Body;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 /// A connection that serves one request at a time.
 pub(crate) struct Http1 {
-    pub(super) sender: http1::SendRequest<RequestBody>,
+    pub(super) sender: http1::SendRequest<SentBody>,
     properties: Arc<UpstreamConnection>,
     allowance: Arc<Allowance>,
 }
@@ -33,7 +34,7 @@ pub(crate) struct Http1 {
 /// A connection that serves many requests at once. To clone it is to share it.
 #[derive(Clone)]
 pub(super) struct Http2 {
-    sender: http2::SendRequest<RequestBody>,
+    sender: http2::SendRequest<SentBody>,
     properties: Arc<UpstreamConnection>,
     pub(super) streams: Rc<Streams>,
     is_tls: bool,
@@ -185,10 +186,7 @@ fn drive<E: Display>(connection: impl Future<Output = Result<(), E>> + 'static, 
 // === impl Http1 ===
 
 impl Http1 {
-    pub(super) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendError> {
+    pub(super) async fn send(&mut self, request: Request<SentBody>) -> Result<Response<Incoming>, SendError> {
         let request = prepare(request, message::frame_http1);
         self.allowance.begin();
         let sent = self.sender.try_send_request(request).await;
@@ -210,10 +208,7 @@ impl Http2 {
         self.sender.is_closed() || self.streams.is_closing()
     }
 
-    pub(super) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendError> {
+    pub(super) async fn send(&mut self, request: Request<SentBody>) -> Result<Response<Incoming>, SendError> {
         let is_tls = self.is_tls;
         let mut request = prepare(request, |head, _| message::frame_http2(head, is_tls));
         request.body_mut().allow_all_trailers();
@@ -222,15 +217,17 @@ impl Http2 {
 }
 
 fn prepare(
-    request: Request<RequestBody>,
+    request: Request<SentBody>,
     frame: impl FnOnce(&mut http::request::Parts, bool),
-) -> Request<RequestBody> {
+) -> Request<SentBody> {
     let (mut head, body) = request.into_parts();
     frame(&mut head, body.is_end_stream());
     Request::from_parts(head, body)
 }
 
-fn split(mut error: TrySendError<Request<RequestBody>>) -> SendError {
-    let unsent = error.take_message();
+fn split(mut error: TrySendError<Request<SentBody>>) -> SendError {
+    let unsent = error
+        .take_message()
+        .map(|request| request.map(SentBody::into_body));
     (error.into_error(), unsent)
 }

@@ -4,17 +4,20 @@
 //! and taken again only if it is ready by then. One of HTTP/2 is shared by the requests of the worker, and while the first is made, all
 //! wait for it. Nothing here crosses a thread, so bodies need not either.
 
+mod body;
 mod connection;
 mod guard;
 mod lease;
 mod places;
 
-pub(crate) use lease::Lease;
+pub(crate) use body::PooledBody;
+use lease::Lease;
 pub(crate) use places::Places;
 
 use super::body::{RequestBody, ResponseBody, copy};
 use super::connect::ConnectError;
 use super::count::Active;
+use super::patience::{HeadLimit, ResponseTimeouts, SentBody, Silence, within};
 use super::target::{HttpProtocol, HttpTarget};
 use super::{Failed, UpstreamError};
 use crate::figures::UpstreamFigures;
@@ -23,7 +26,6 @@ use crate::properties::UpstreamProperties;
 use connection::{Connection, Http1, Http2};
 use http::header::UPGRADE;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -51,9 +53,6 @@ pub(crate) struct Pool {
     /// Whether unused connections are closed when places are wanted.
     makes_room: Cell<bool>,
 }
-
-/// A response body, and what it holds of its connection.
-type Leased = (Incoming, Lease);
 
 /// Connections of HTTP/1.1, the longest unused first.
 pub(crate) type Idle = RefCell<VecDeque<(Instant, Http1)>>;
@@ -90,18 +89,19 @@ impl Pool {
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
+        limit: HeadLimit,
         properties: Option<&UpstreamProperties>,
     ) -> Result<Response<ResponseBody>, Failed> {
         let active = self.figures.as_ref().map(Active::new);
         let connects = request.method() == Method::CONNECT;
         let upgrades = connects || request.headers().contains_key(UPGRADE);
         let response = match self.kept(upgrades) {
-            None => self.send_on_new(request, upgrades, properties).await?,
-            Some(connection) => match self.send_on(connection, request, properties).await {
+            None => self.send_on_new(request, upgrades, limit, properties).await?,
+            Some(connection) => match self.send_on(connection, request, limit, properties).await {
                 Ok(response) => response,
                 Err(Failed {
                     again: Some(request), ..
-                }) => self.send_on_new(request, upgrades, properties).await?,
+                }) => self.send_on_new(request, upgrades, limit, properties).await?,
                 Err(failed) => return Err(failed),
             },
         };
@@ -111,15 +111,16 @@ impl Pool {
                 again: None,
             });
         }
-        Ok(response.map(|(body, lease)| ResponseBody::Pooled(body, lease, active)))
+        Ok(response.map(|body| ResponseBody::Pooled(body.counted(active))))
     }
 
     async fn send_on_new(
         &self,
         request: Request<RequestBody>,
         upgrades: bool,
+        limit: HeadLimit,
         properties: Option<&UpstreamProperties>,
-    ) -> Result<Response<Leased>, Failed> {
+    ) -> Result<Response<PooledBody>, Failed> {
         // What is upgraded leaves HTTP, and so has to have its connection for itself.
         let connection = match self.target.protocol {
             HttpProtocol::Auto if upgrades => self.open(HttpProtocol::Http1).await,
@@ -127,7 +128,7 @@ impl Pool {
             protocol => self.open(protocol).await,
         };
         match connection {
-            Ok(connection) => self.send_on(connection, request, properties).await,
+            Ok(connection) => self.send_on(connection, request, limit, properties).await,
             Err(error) => {
                 if let Some(properties) = properties {
                     properties.set_failure(&error);
@@ -144,8 +145,11 @@ impl Pool {
         &self,
         connection: Connection,
         request: Request<RequestBody>,
+        limit: HeadLimit,
         properties: Option<&UpstreamProperties>,
-    ) -> Result<Response<Leased>, Failed> {
+    ) -> Result<Response<PooledBody>, Failed> {
+        let timeouts = self.timeouts(&connection, &request);
+        let limit = timeouts.head.filter(|_| limit == HeadLimit::OfUpstream);
         let idempotent = request.method().is_idempotent();
         let copy = (idempotent || matches!(connection, Connection::Http2(_)))
             .then(|| copy(&request))
@@ -153,39 +157,48 @@ impl Pool {
         if let Some(properties) = properties {
             properties.set(Arc::clone(connection.properties()));
         }
-        let sent = match connection {
-            Connection::Http1(mut connection) => connection.send(request).await.map(|response| {
+        let (head, body) = request.into_parts();
+        let (body, turn) = SentBody::new(body);
+        let request = Request::from_parts(head, body);
+        let (sent, lease) = match connection {
+            Connection::Http1(mut connection) => {
+                let sent = within(limit, turn.as_deref(), connection.send(request)).await;
                 let lease = Lease::Exclusive {
-                    connection: Some(connection),
+                    connection: matches!(sent, Ok(Ok(_))).then_some(connection),
                     idle: Rc::downgrade(&self.idle),
                     places: self.places.clone(),
                 };
-                (response, lease)
-            }),
+                (sent, lease)
+            }
             Connection::Http2(mut connection) => {
                 let lease = connection.streams.take();
-                let sent = connection.send(request).await;
-                if let Err((error, _)) = &sent
+                let sent = within(limit, turn.as_deref(), connection.send(request)).await;
+                if let Ok(Err((error, _))) = &sent
                     && is_going_away(error)
                 {
                     connection.streams.note_closing();
                 }
-                sent.map(|response| (response, Lease::Shared(lease)))
+                (sent, Lease::Shared(lease))
             }
         };
         match sent {
-            Ok((response, lease)) => match message::check_response(&response) {
-                Ok(()) => Ok(response.map(|body| (body, lease))),
-                Err(malformed) => {
-                    // What follows on its connection may be the rest of it.
-                    lease.discard();
-                    Err(Failed {
-                        error: malformed.into(),
-                        again: None,
-                    })
+            Ok(Ok(response)) => {
+                let checked = message::check_response(&response);
+                let silence = Silence::new(timeouts.body, turn);
+                let response = response.map(|body| PooledBody::new(body, silence, lease));
+                match checked {
+                    Ok(()) => Ok(response),
+                    Err(malformed) => {
+                        // What follows on its connection may be the rest of it.
+                        response.into_body().discard();
+                        Err(Failed {
+                            error: malformed.into(),
+                            again: None,
+                        })
+                    }
                 }
-            },
-            Err((error, unsent)) => {
+            }
+            Ok(Err((error, unsent))) => {
                 let repeats = was_refused(&error) || idempotent && is_closing(&error);
                 let again = unsent.or_else(|| copy.filter(|copy| repeats && copy.body().is_whole()));
                 Err(Failed {
@@ -193,6 +206,18 @@ impl Pool {
                     again,
                 })
             }
+            Err(limit) => Err(Failed {
+                error: UpstreamError::Timeout(limit),
+                again: None,
+            }),
+        }
+    }
+
+    /// How long the server may take. Streams of gRPC may be silent for as long as they like: over HTTP/2, pings tell whether the server is there.
+    fn timeouts(&self, connection: &Connection, request: &Request<RequestBody>) -> ResponseTimeouts {
+        match connection {
+            Connection::Http2(_) if message::is_grpc(request.headers()) => ResponseTimeouts::NEVER,
+            _ => self.target.timeouts,
         }
     }
 
