@@ -89,7 +89,91 @@ fn streams_beyond_what_a_server_allows() {
     assert_eq!(connections.count(), 3);
 }
 
-/// The same over HTTP/1.1, where a broken body is a broken connection.
+/// A server that may take an hour to connect is heard as soon as it speaks, whatever it allows.
+#[test]
+fn new_connections() {
+    const CONNECTIONS: usize = 20;
+    let settings: [&[u8]; 4] = [
+        &[0, 3, 0, 0, 0, 101],
+        &[0, 3, 0, 0, 0, 100],
+        &[0, 3, 0, 0, 0, 1],
+        &[],
+    ];
+    for settings in settings {
+        // It closes each connection behind the first response.
+        let server = Origin::raw(move |reader, told| {
+            told.send(Message::default()).unwrap();
+            let mut server = FrameStream::of(reader.into_inner());
+            server.expect_preface();
+            server.send(frame(SETTINGS, 0, 0, settings));
+            while let Some(received) = server.receive() {
+                if received.kind == HEADERS {
+                    let head = block(&[(":status", "200")]);
+                    server.send(frame(HEADERS, END_HEADERS | END_STREAM, received.stream, head));
+                    return;
+                }
+            }
+        });
+        let proxy = configured(&configuration(&server, ", connect_timeout: 1h"));
+        for number in 0..CONNECTIONS {
+            let answer = proxy.client().request("GET /", &[]);
+            assert_eq!(answer.status(), 200, "{settings:?} {number}");
+        }
+        assert_eq!(server.received_now().count(), CONNECTIONS, "{settings:?}");
+    }
+}
+
+/// One that closes instead, or speaks something else, is given up at once, and what it was to get goes to another.
+#[test]
+fn servers_that_speak_no_http_2() {
+    let good = server(100);
+    let others = [
+        Origin::raw(|_, _| {}),
+        Origin::raw(|mut reader, _| {
+            let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+            let _ = reader.get_mut().write_all(answer);
+            let _ = Message::read_head(&mut reader);
+        }),
+    ];
+    for other in &others {
+        let alone = configured(&configuration(other, ", connect_timeout: 1h"));
+        for _ in 0..5 {
+            assert_eq!(alone.client().request("GET /", &[]).status(), 502);
+        }
+        let both = format!(
+            "endpoints: [{{url: 'http://{}'}}, {{url: 'http://{}'}}]",
+            other.address(),
+            good.address()
+        );
+        let text = configuration(other, ", connect_timeout: 1h, ejection: {failures: 0}");
+        let both = configured(&text.replace(&format!("url: 'http://{}'", other.address()), &both));
+        for _ in 0..5 {
+            let answer = both.client().request_with_body("POST /", &[], b"body");
+            assert_eq!(answer.status(), 200);
+        }
+    }
+}
+
+/// One that says nothing has the time to connect.
+#[test]
+fn servers_that_say_nothing() {
+    let silent = Origin::raw(|mut reader, _| {
+        let _ = std::io::copy(&mut reader, &mut std::io::sink());
+    });
+    let proxy = configured(&configuration(
+        &silent,
+        ", connect_timeout: 200ms, retries: {attempts: 0}",
+    ));
+    for _ in 0..2 {
+        let answer = proxy.client().request("GET /", &[]);
+        assert_eq!(
+            (answer.status(), answer.text().as_str()),
+            (504, "the upstream could not be reached in time\n")
+        );
+    }
+}
+
+/// Clients that break off their bodies over HTTP/1.1, where a broken body is a broken connection.
 #[test]
 fn bodies_that_break_off_over_http_1() {
     let origin = Origin::raw(|mut reader, _| {

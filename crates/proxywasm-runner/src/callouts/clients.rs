@@ -141,7 +141,9 @@ async fn http2(endpoint: Arc<Endpoint>) -> io::Result<crate::transport::Stream> 
         match error {
             ConnectError::Failed { error, .. } | ConnectError::Tls { error, .. } => error,
             ConnectError::Timeout { .. } => io::ErrorKind::TimedOut.into(),
-            ConnectError::NoHttp2(_) => io::Error::other("it does not speak HTTP/2"),
+            ConnectError::NoHttp2(_) | ConnectError::Speechless(_) => {
+                io::Error::other("it does not speak HTTP/2")
+            }
             ConnectError::NoPlace { .. } | ConnectError::TlsName { .. } | ConnectError::Unusable(_) => {
                 io::Error::other("the connection cannot be used")
             }

@@ -17,6 +17,8 @@ pub(crate) struct FloodGuard {
     pays_for_heads: bool,
     /// Until when the budget has grown.
     grown: Instant,
+    /// Settings of the peer were answered.
+    has_answered: bool,
 }
 
 /// Where in a sequence of frames a connection is.
@@ -43,6 +45,8 @@ const PREFACE: usize = 24;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const PADDED: u8 = 8;
 
@@ -75,6 +79,7 @@ impl FloodGuard {
             budget,
             pays_for_heads,
             grown: Instant::now(),
+            has_answered: false,
         }
     }
 
@@ -105,10 +110,10 @@ impl FloodGuard {
     /// These bytes went to the peer.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let mut earned = 0_u32;
-        self.sent.advance(bytes, |frame| {
-            if matches!(frame.kind, DATA | HEADERS) {
-                earned = earned.saturating_add(EARNED);
-            }
+        self.sent.advance(bytes, |frame| match frame.kind {
+            DATA | HEADERS => earned = earned.saturating_add(EARNED),
+            SETTINGS if frame.flags & ACK != 0 => self.has_answered = true,
+            _ => {}
         });
         self.left = self.left.saturating_add(earned).min(self.budget);
     }
@@ -121,6 +126,11 @@ impl FloodGuard {
             self.send(part);
             left -= part.len();
         }
+    }
+
+    /// Whether settings of the peer were answered. The codec goes by them by then.
+    pub(crate) fn has_answered_settings(&self) -> bool {
+        self.has_answered
     }
 
     /// Whether a frame can be sent now: none is under way.

@@ -70,6 +70,9 @@ pub enum ConnectError {
     /// HTTP/2 was asked for, and the upstream has chosen another protocol.
     #[error("the upstream {0} does not speak HTTP/2: it did not choose it by ALPN")]
     NoHttp2(UpstreamAddress),
+    /// It closed the connection before it said a word of HTTP/2.
+    #[error("the upstream {0} speaks no HTTP/2: it closed the connection, or sent something else first")]
+    Speechless(UpstreamAddress),
     /// The HTTP client refused the connection.
     #[error("the connection to the upstream cannot be used: {0}")]
     Unusable(#[source] hyper::Error),

@@ -80,7 +80,7 @@ pub struct Endpoint {
     pub name: Option<String>,
     /// The TLS that it speaks, if it does.
     pub tls: Option<ClientTls>,
-    /// How long a connection may take to be made, TLS included.
+    /// How long a connection may take to be made, with TLS, and over HTTP/2 with the settings of the server.
     pub connect_timeout: Duration,
 }
 

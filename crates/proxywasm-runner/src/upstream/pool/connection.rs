@@ -12,7 +12,7 @@ use crate::upstream::body::RequestBody;
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::count::Open;
 use crate::upstream::patience::SentBody;
-use crate::upstream::target::{HttpProtocol, HttpTarget};
+use crate::upstream::target::{Endpoint, HttpProtocol, HttpTarget};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -22,7 +22,7 @@ use std::fmt::Display;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A connection that serves one request at a time.
 pub(crate) struct Http1 {
@@ -54,8 +54,6 @@ pub(super) type SendError = (hyper::Error, Option<Request<RequestBody>>);
 
 /// Requests at once on a connection of HTTP/2, whatever the server allows: beyond this another one is made.
 const MAX_STREAMS: usize = 100;
-/// As many as a server allows that has not said how many: a number that none would say.
-const UNHEARD: usize = MAX_STREAMS + 1;
 /// What a server may send ahead of what is read, of one response and of all of a connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -63,10 +61,6 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 const MAX_HEADER_BYTES: u32 = 128 << 10;
 /// What a connection of HTTP/1.1 keeps at the most of a response that nobody takes.
 const BUFFER: usize = 128 << 10;
-/// How long a server may take to say how many requests it allows at once.
-const SETTINGS_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is looked whether it has.
-const SETTINGS_INTERVAL: Duration = Duration::from_millis(1);
 /// After how much silence a server with requests under way is asked for a sign of life, and how long it may take for that.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -86,6 +80,7 @@ impl Connection {
             HttpProtocol::Http1 => &[HTTP_1],
             HttpProtocol::Http2 => &[HTTP_2],
         };
+        let began = Instant::now();
         let (stream, properties) = connect(&target.endpoint, alpn, &[]).await?;
         let counts = (figures.map(Open::new), place);
         let is_tls = target.endpoint.tls.is_some();
@@ -94,9 +89,11 @@ impl Connection {
             HttpProtocol::Http2 if is_tls && !chosen => {
                 Err(ConnectError::NoHttp2(target.endpoint.address.clone()))
             }
-            HttpProtocol::Http2 => Self::http2(stream, properties, is_tls, counts).await,
-            HttpProtocol::Auto if chosen => Self::http2(stream, properties, is_tls, counts).await,
-            _ => Self::http1(stream, properties, counts).await,
+            HttpProtocol::Http1 => Self::http1(stream, properties, counts).await,
+            HttpProtocol::Auto if !chosen => Self::http1(stream, properties, counts).await,
+            HttpProtocol::Auto | HttpProtocol::Http2 => {
+                Self::http2(stream, properties, &target.endpoint, began, counts).await
+            }
         }
     }
 
@@ -131,28 +128,38 @@ impl Connection {
     async fn http2(
         stream: Stream,
         properties: Arc<UpstreamConnection>,
-        is_tls: bool,
+        endpoint: &Endpoint,
+        began: Instant,
         counts: Counts,
     ) -> Result<Self, ConnectError> {
+        let (stream, settled) = Guarded::http2(stream);
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEADER_BYTES)
-            .initial_max_send_streams(UNHEARD)
+            .initial_max_send_streams(MAX_STREAMS)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
-            .handshake(TokioIo::new(Guarded::http2(stream)))
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(ConnectError::Unusable)?;
-        // The first that a server has to say. What goes beyond would wait here for others to end, instead of on a connection of its own. One
-        // that says nothing gets what it has to take until then. A task of hyper's own hears it, which tells nobody, so it is asked.
-        let heard = async {
-            while connection.current_max_send_streams() == UNHEARD {
-                tokio::time::sleep(SETTINGS_INTERVAL).await;
+        // How many requests a server allows is in the first that it has to say. What goes beyond would wait here for others to end, instead of on
+        // a connection of its own. One that does not say it speaks no HTTP/2.
+        let limit = endpoint.connect_timeout;
+        let rest = limit.saturating_sub(began.elapsed());
+        let upstream = || endpoint.address.clone();
+        match tokio::time::timeout(rest, settled).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(ConnectError::Speechless(upstream())),
+            Err(_) => {
+                return Err(ConnectError::Timeout {
+                    upstream: upstream(),
+                    limit,
+                });
             }
-        };
-        let _ = tokio::time::timeout(SETTINGS_TIMEOUT, heard).await;
+        }
+        let is_tls = endpoint.tls.is_some();
         let streams = Rc::<Streams>::default();
         streams.allow(connection.current_max_send_streams());
         let allowed = Rc::clone(&streams);

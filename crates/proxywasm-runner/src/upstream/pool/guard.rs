@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 
 /// A stream of which no more comes before the head of a response than may.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct Guarded {
     allowance: Arc<Allowance>,
     /// Over HTTP/2.
     flood: Option<FloodGuard>,
+    /// Told when the codec goes by the settings of the server, which comes first over HTTP/2. Dropped if the connection ends before that.
+    settled: Option<oneshot::Sender<()>>,
 }
 
 /// What may still come before the head of a response. Interim responses are part of it, which a server could send for ever.
@@ -64,15 +67,27 @@ impl Guarded {
             stream,
             allowance: Arc::clone(&allowance),
             flood: None,
+            settled: None,
         };
         (guarded, allowance)
     }
 
-    /// A connection of HTTP/2, on which each frame counts.
-    pub(super) fn http2(stream: Stream) -> Self {
-        Self {
+    /// A connection of HTTP/2, on which each frame counts, and what completes when the settings of the server have come.
+    pub(super) fn http2(stream: Stream) -> (Self, oneshot::Receiver<()>) {
+        let (settled, is_settled) = oneshot::channel();
+        let guarded = Self {
             flood: Some(FloodGuard::of_server(IDLE_FRAMES)),
+            settled: Some(settled),
             ..Self::http1(stream).0
+        };
+        (guarded, is_settled)
+    }
+
+    /// Has looked at what was sent.
+    fn note_sent(&mut self) {
+        if self.settled.is_some() && self.flood.as_ref().is_some_and(FloodGuard::has_answered_settings) {
+            // An error says that nobody waits for it any more.
+            let _ = self.settled.take().map(|settled| settled.send(()));
         }
     }
 }
@@ -103,6 +118,7 @@ impl AsyncWrite for Guarded {
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         if let (Some(flood), Poll::Ready(Ok(count))) = (&mut this.flood, &written) {
             flood.send(bytes.get(..*count).unwrap_or_default());
+            this.note_sent();
         }
         written
     }
@@ -124,6 +140,7 @@ impl AsyncWrite for Guarded {
         let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         if let (Some(flood), Poll::Ready(Ok(count))) = (&mut this.flood, &written) {
             flood.send_slices(slices, *count);
+            this.note_sent();
         }
         written
     }
