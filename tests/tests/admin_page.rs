@@ -4,12 +4,31 @@
 use proxywasm_tests::guests;
 use proxywasm_tests::harness::{Browser, Client, Origin, Proxy, capture_log, configured};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A plugin's name and a message that would be more than text, if anybody took them for HTML.
 const HOSTILE: &str = "<img src=x onerror=window.broken=1>";
 
+/// A plugin that does something at each request, in a function with such a name.
+fn busy() -> Vec<u8> {
+    let text = format!(
+        r#"(module
+            (memory (export "memory") 1)
+            (func (export "proxy_abi_version_2021_04"))
+            (func $busy (@name "{HOSTILE}") (local $rounds i32)
+                (local.set $rounds (i32.const 100000))
+                (loop $again
+                    (local.set $rounds (i32.sub (local.get $rounds) (i32.const 1)))
+                    (br_if $again (local.get $rounds))))
+            (func $headers (export "proxy_on_http_request_headers") (param i32 i32 i32) (result i32) (call $busy) (i32.const 0)))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
 fn start() -> (Proxy, Origin) {
     let origin = Origin::fixed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+    let busy_file = std::env::temp_dir().join(format!("proxywasm-busy-{}.wasm", std::process::id()));
+    std::fs::write(&busy_file, busy()).unwrap();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let proxy = configured(&format!(
         r#"
@@ -18,7 +37,7 @@ admin: {{ address: '127.0.0.1:0' }}
 listeners:
   - name: front
     address: 127.0.0.1:0
-    plugins: [headers, '{HOSTILE}']
+    plugins: [headers, busy, '{HOSTILE}']
     routes:
       - {{ match: {{ path: /gone }}, upstream: gone }}
       - {{ upstream: backend }}
@@ -28,10 +47,12 @@ upstreams:
   - {{ name: gone, endpoints: [{{ url: 'http://{gone}' }}, {{ url: 'http://{gone}', weight: 2 }}], ejection: {{ failures: 1, time: 1h }} }}
 plugins:
   - {{ name: headers, file: '{headers}' }}
+  - {{ name: busy, file: '{busy}' }}
   - {{ name: '{HOSTILE}', file: '{log}' }}
 "#,
         origin = origin.address(),
         headers = guests::path(guests::HEADERS_COMPONENT).display(),
+        busy = busy_file.display(),
         log = guests::path(guests::LOG_COMPONENT).display(),
     ));
     let mut client: Client = proxy.client();
@@ -89,7 +110,9 @@ fn it_shows_what_runs_and_goes_on() {
     assert_eq!(client.request("GET /", &[]).status(), 200);
     browser.wait_for("return document.getElementById('listeners').innerText.includes('24 in all')");
     // The log of a plugin, on demand.
-    browser.run("document.querySelectorAll('#plugins button').forEach((button) => button.click())");
+    browser.run(
+        "document.querySelectorAll('#plugins button[data-what=log]').forEach((button) => button.click())",
+    );
     browser.wait_for("return document.querySelectorAll('#plugins .log div').length");
     shoot(&browser, "light");
     browser.prefer("dark");
@@ -102,6 +125,56 @@ fn it_shows_what_runs_and_goes_on() {
     browser.run("window.scrollTo(0, 1100)");
     shoot(&browser, "narrow-plugins");
     // Nothing that a plugin or the configuration says was taken for HTML, and nothing was loaded that the policy forbids.
+    assert!(browser.run("return window.broken === undefined && document.images.length === 0") == true);
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn it_draws_where_a_plugin_spends_its_time() {
+    let Some(browser) = Browser::start(1280, 1000) else {
+        return;
+    };
+    let (proxy, _origin) = start();
+    browser.prefer("light");
+    browser.open(&format!("http://{}/", proxy.admin_address().unwrap()));
+    let button = "document.querySelector('button[data-plugin=busy][data-what=profile]')";
+    browser.wait_for(&format!("return {button} !== null"));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = proxy.client();
+            while !is_over.load(Ordering::Relaxed) {
+                assert_eq!(client.request("GET /", &[]).status(), 200);
+            }
+        });
+        browser.run(&format!("{button}.click()"));
+        browser.wait_for("return document.querySelectorAll('.flame button').length >= 4");
+        is_over.store(true, Ordering::Relaxed);
+    });
+    // The boxes, each after the one that called it.
+    let boxes =
+        browser.run("return [...document.querySelectorAll('.flame button')].map((one) => one.textContent)");
+    let boxes: Vec<_> = boxes
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|name| name.as_str())
+        .collect();
+    assert!(
+        boxes.starts_with(&["all", "on_http_request_headers", "headers", HOSTILE]),
+        "{boxes:?}"
+    );
+    browser.run("document.querySelector('.flame').scrollIntoView({ block: 'center' })");
+    shoot(&browser, "profile");
+    // A click on a part shows it as wide as the whole.
+    let part = "document.querySelectorAll('.flame button')[3]";
+    let wide = browser.run("return document.querySelector('.flame').offsetWidth - 1");
+    browser.run(&format!("{part}.click()"));
+    assert_eq!(browser.run(&format!("return {part}.offsetWidth")), wide);
+    shoot(&browser, "profile-part");
+    // It goes when it is not wanted any more.
+    browser.run(&format!("{button}.click()"));
+    browser.wait_for("return document.querySelector('.flame') === null");
     assert!(browser.run("return window.broken === undefined && document.images.length === 0") == true);
     assert_eq!(browser.console(), Vec::<String>::new());
 }

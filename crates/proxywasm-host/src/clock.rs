@@ -6,7 +6,7 @@
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 use thiserror::Error;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
 /// The clock of one instance.
 #[derive(Debug)]
@@ -67,10 +67,15 @@ impl CallClock {
     }
 }
 
-/// Lets the engine's ticks watch over a store.
-pub(crate) fn watch<T: 'static>(store: &mut Store<T>, clock: fn(&mut T) -> &mut CallClock) {
+/// Lets the engine's ticks watch over a store: `seen` is called first, for whoever else wants to know what a tick finds.
+pub(crate) fn watch<T: 'static>(
+    store: &mut Store<T>,
+    clock: fn(&mut T) -> &mut CallClock,
+    seen: fn(&mut StoreContextMut<'_, T>),
+) {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |mut context| {
+        seen(&mut context);
         clock(context.data_mut()).tick(thread_time())?;
         Ok(UpdateDeadline::Continue(1))
     });

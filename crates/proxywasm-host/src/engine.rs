@@ -1,11 +1,13 @@
 //! The Wasm engines, and the clock by which runaway plugins are stopped.
 
+use crate::backtrace::MAX_FRAMES;
 use crate::cache::{CacheFigures, CacheSettings, CompileCache};
 use crate::code::PluginCode;
 use crate::config::{InstanceStrategy, PluginConfig};
 use crate::error::{EngineError, LoadError, StartError};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
+use crate::profile::Pace;
 use crate::services::Services;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -19,7 +21,8 @@ pub struct Engine(Arc<Engines>);
 /// Settings of an [`Engine`].
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
-    /// How often running plugins are looked at: the precision of deadlines. 10 milliseconds.
+    /// How often running plugins are looked at: the precision of deadlines. 10 milliseconds. While a plugin is profiled
+    /// ([`Plugin::profile`]), the engine's own ticker ticks each millisecond.
     pub tick: Duration,
     /// Whether the engine starts the thread that ticks. An embedder that does not want the thread calls [`Engine::tick`] itself;
     /// without either, no deadline is kept.
@@ -38,6 +41,7 @@ struct Engines {
     shared: wasmtime::Engine,
     /// Built when the first plugin wants it, for it reserves address space.
     pooled: OnceLock<wasmtime::Engine>,
+    pace: Arc<Pace>,
 }
 
 impl Default for EngineSettings {
@@ -68,6 +72,7 @@ impl Engine {
             cache,
             shared,
             pooled: OnceLock::new(),
+            pace: Arc::default(),
         });
         if let Some(tick) = ticker {
             start_ticker(&engines, tick)?;
@@ -127,6 +132,11 @@ impl Engine {
         self.0.cache.as_ref().map(CompileCache::figures)
     }
 
+    /// How often it ticks.
+    pub(crate) fn pace(&self) -> &Arc<Pace> {
+        &self.0.pace
+    }
+
     /// Compiles code, or takes it from the cache. All cores compile.
     pub(crate) fn compile(
         &self,
@@ -171,6 +181,8 @@ impl Engine {
 
 impl Engines {
     fn tick(&self) {
+        // Counted first, so that who sees the new epoch finds the tick counted.
+        self.pace.count_tick();
         self.shared.increment_epoch();
         if let Some(pooled) = self.pooled.get() {
             pooled.increment_epoch();
@@ -181,7 +193,7 @@ impl Engines {
 fn config() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
-    config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
+    config.wasm_backtrace_max_frames(MAX_FRAMES);
     config
 }
 
@@ -191,8 +203,9 @@ fn start_ticker(engines: &Arc<Engines>, tick: Duration) -> Result<(), EngineErro
     let work = move || {
         while let Some(engines) = engines.upgrade() {
             engines.tick();
+            let pause = engines.pace.tick(tick);
             drop(engines);
-            std::thread::sleep(tick);
+            std::thread::sleep(pause);
         }
     };
     std::thread::Builder::new()

@@ -1,5 +1,6 @@
 //! What can go wrong before a plugin serves.
 
+use crate::backtrace::Failure;
 use crate::cache::CacheError;
 use proxywasm_legacy::AbiVersion;
 use proxywasm_wasi::EnvironmentError;
@@ -87,7 +88,7 @@ pub enum StartError {
         error: LoadError,
     },
     /// It trapped.
-    #[error("plugin `{plugin}` failed while it started: {error:#}")]
+    #[error("plugin `{plugin}` failed while it started: {}", Failure(error))]
     Trap {
         /// The plugin.
         plugin: String,

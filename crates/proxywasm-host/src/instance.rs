@@ -6,6 +6,7 @@ use crate::config::PhaseSet;
 use crate::error::{LoadError, StartError};
 use crate::figures::{self, Counted, PluginFigures};
 use crate::plugin::Plugin;
+use crate::profile::Sampling;
 use crate::services::Services;
 use crate::starts::Restarts;
 use crate::state::{Bounds, State};
@@ -25,7 +26,7 @@ use wasi_log::{Log, LogCallbacks};
 use wasi_metrics::Metrics;
 use wasi_queue::{Mailbox, QueueCallbacks, Queues};
 use wasi_timer::{TimerCallbacks, Timers};
-use wasmtime::{AsContextMut, Store, StoreContextMut, StoreLimitsBuilder};
+use wasmtime::{AsContextMut, Store, StoreContextMut, StoreLimitsBuilder, WasmBacktrace};
 
 /// An instance. It is entered for one callback at a time; nothing re-enters it.
 pub(crate) struct Instance {
@@ -104,12 +105,23 @@ impl Instance {
             wasi: plugin.environment().clone(),
             legacy: Legacy::new(version),
             clock: CallClock::new(config.resources.start_time),
+            sampling: Sampling::of(plugin.sampler()),
             limits: Bounds::new(limits),
         };
         let mut store = Store::new(plugin.pre().module().engine(), state);
         store.limiter(|state| &mut state.limits);
-        watch(&mut store, |state| &mut state.clock);
+        watch(
+            &mut store,
+            |state| &mut state.clock,
+            |context| {
+                if context.data().sampling.is_on() {
+                    let backtrace = WasmBacktrace::capture(&*context);
+                    context.data_mut().sampling.sample(backtrace.frames());
+                }
+            },
+        );
         store.data_mut().clock.enter();
+        let sampled = store.data_mut().sampling.enter_new();
         let instance = plugin.pre().instantiate(&mut store);
         proxywasm_wasi::end_lines(store.data_mut());
         let instance = instance.map_err(trap)?;
@@ -123,6 +135,9 @@ impl Instance {
         };
         proxywasm_wasi::end_lines(store.data_mut());
         initialized.map_err(trap)?;
+        if sampled {
+            store.data_mut().sampling.leave();
+        }
         let callback_time = config.resources.callback_time;
         Ok(Self {
             store,
@@ -163,6 +178,8 @@ impl Instance {
             .data_mut()
             .clock
             .set_limit(plugin.config().resources.start_time);
+        let sampling = &mut self.store.data_mut().sampling;
+        sampling.add(plugin_id, plugin.sampler());
         let scope = CallScope::new(plugin_id, plugin_id, "on_plugin_start");
         let started = self.enter(&mut StreamTable::new(), scope, |callbacks, store| {
             callbacks.lifecycle.start_plugin(store, plugin_id, sizes)
@@ -226,6 +243,7 @@ impl Instance {
             state.http.calls.remove_plugin(&mut state.common, root.plugin_id);
             state.grpc.remove_plugin(&mut state.common, root.plugin_id);
             state.common.contexts.remove_plugin(root.plugin_id);
+            state.sampling.remove(root.plugin_id);
             self.state().legacy.remove_plugin(root.plugin_id);
             self.state().stores.remove_plugin(root.plugin_id);
             self.state().queues.remove_plugin(root.plugin_id);
@@ -247,6 +265,11 @@ impl Instance {
         std::mem::swap(&mut state.common.streams, streams);
         state.common.scope = scope;
         state.clock.enter();
+        let sampled = state.sampling.is_wanted() && state.sampling.enter(scope);
+        if sampled {
+            // Ticks that came while no callback of it ran are nobody's.
+            self.store.set_epoch_deadline(1);
+        }
         let begun = figures::sample();
         let result = call(&self.callbacks, self.store.as_context_mut());
         let state = self.store.data_mut();
@@ -254,6 +277,9 @@ impl Instance {
         state.queues.callback_returned();
         state.functions.callback_returned();
         proxywasm_wasi::end_lines(state);
+        if sampled {
+            state.sampling.leave();
+        }
         let (long, memory) = (state.clock.seen(), state.limits.memory_bytes());
         self.figures.set_memory(memory);
         self.figures

@@ -15,6 +15,8 @@
 //! - What concerns no stream: the program calls [`Host::handle_deadline`] at [`Host::next_deadline`], and [`Host::handle_wake`] when the
 //!   waker of [`Host::set_waker`] is woken. A plugin that needs no streams is started by [`Host::keep_running`].
 //!
+//! Where a plugin spends its time, [`Plugin::profile`] tells, while it serves.
+//!
 //! What a plugin does wrong never reaches the process: bad pointers become statuses, traps and loops drop the instance and give its
 //! streams the [`FailurePolicy`], and everything a plugin can make the host hold is bounded ([`Limits`], [`Resources`]).
 //!
@@ -60,6 +62,7 @@
 #![deny(unsafe_code)]
 
 mod background;
+mod backtrace;
 mod bytestream;
 #[allow(
     unsafe_code,
@@ -79,6 +82,7 @@ mod instance;
 mod message;
 mod output;
 mod plugin;
+mod profile;
 mod queues;
 mod retire;
 mod services;
@@ -103,6 +107,7 @@ pub use error::{EngineError, LoadError, StartError};
 pub use host::{Host, StreamId};
 pub use output::{LocalAnswer, Output, ResetReason};
 pub use plugin::{FilterChain, Plugin};
+pub use profile::{AlreadyProfiled, Profile, Profiling, Stack};
 pub use services::Services;
 pub use status::{PluginStatus, RunState};
 pub use times::{PluginTime, PluginTimes};

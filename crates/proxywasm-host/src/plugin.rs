@@ -5,6 +5,7 @@ use crate::config::{InstanceStrategy, PluginConfig};
 use crate::engine::Engine;
 use crate::error::{LoadError, StartError};
 use crate::instance::Instance;
+use crate::profile::{AlreadyProfiled, Profiling, Sampler};
 use crate::services::Services;
 use crate::state::State;
 use proxywasm_wasi::Wasi;
@@ -39,6 +40,7 @@ struct Inner {
     vm_key: [u8; 32],
     reads_maps: bool,
     reads_properties: bool,
+    sampler: Arc<Sampler>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -110,6 +112,7 @@ impl Plugin {
             vm_key,
             reads_maps,
             reads_properties,
+            sampler: Arc::new(Sampler::new(engine.pace())),
         })))
     }
 
@@ -126,6 +129,18 @@ impl Plugin {
     /// Its code.
     pub fn code(&self) -> &Arc<PluginCode> {
         &self.0.code
+    }
+
+    /// Begins to look where the plugin spends its time, in all hosts. See [`Profiling`].
+    ///
+    /// # Errors
+    /// Somebody is doing that already.
+    pub fn profile(&self) -> Result<Profiling, AlreadyProfiled> {
+        Profiling::begin(&self.0.sampler)
+    }
+
+    pub(crate) fn sampler(&self) -> &Arc<Sampler> {
+        &self.0.sampler
     }
 
     pub(crate) fn id(&self) -> u64 {

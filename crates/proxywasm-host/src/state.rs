@@ -1,6 +1,7 @@
 //! What the store of an instance holds: one field for each component.
 
 use crate::clock::CallClock;
+use crate::profile::Sampling;
 use proxywasm_legacy::{AbiVersion, Legacy, LegacyParts, LegacyView};
 use proxywasm_wasi::{Wasi, WasiView};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) wasi: Wasi,
     pub(crate) legacy: Legacy,
     pub(crate) clock: CallClock,
+    pub(crate) sampling: Sampling,
     pub(crate) limits: Bounds,
 }
 
@@ -65,6 +67,7 @@ impl State {
             wasi: Wasi::default(),
             legacy: Legacy::new(AbiVersion::V0_2_1),
             clock: CallClock::new(Duration::ZERO),
+            sampling: Sampling::default(),
             limits: Bounds::default(),
         }
     }

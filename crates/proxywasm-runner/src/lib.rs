@@ -68,6 +68,7 @@ mod log;
 mod message;
 mod node;
 mod piece_timer;
+mod profile;
 mod properties;
 mod recent;
 #[cfg(feature = "redis")]

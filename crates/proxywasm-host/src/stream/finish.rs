@@ -1,5 +1,6 @@
 //! The end of streams and of plugins, also where a plugin puts it off.
 
+use crate::backtrace::Failure;
 use crate::host::{Deferred, DeferredEnd, Host, StreamId};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
@@ -262,7 +263,7 @@ impl Host {
                 self.defer(vm, generation, what);
             }
             Err(error) => {
-                tracing::error!("a plugin failed while it shut down: {error:?}");
+                tracing::error!("a plugin failed while it shut down: {}", Failure(&error));
                 self.fail_vm(vm, generation);
             }
         }
@@ -280,7 +281,7 @@ impl Host {
             callbacks.lifecycle.delete_plugin(store, plugin_id)
         });
         if let Err(error) = deleted {
-            tracing::error!("a plugin failed while it was deleted: {error:?}");
+            tracing::error!("a plugin failed while it was deleted: {}", Failure(&error));
             return self.fail_vm(vm, generation);
         }
         instance.remove_root(id);

@@ -1,5 +1,6 @@
 //! Local responses, resets, and what happens when a plugin fails.
 
+use crate::backtrace::Failure;
 use crate::config::FailurePolicy;
 use crate::host::{Host, StreamId};
 use crate::instance::Instance;
@@ -139,7 +140,8 @@ impl Host {
             plugin = plugin.map_or("", |plugin| plugin.settings.name.as_str()),
             callback = scope.callback,
             stream = stream.map(StreamKey::index),
-            "a plugin failed: {error:?}"
+            "a plugin failed: {}",
+            Failure(error)
         );
         self.fail_vm(vm, generation);
     }

@@ -20,6 +20,7 @@ mod loading;
 mod maps;
 mod metrics;
 mod pauses;
+mod profiles;
 mod queues;
 mod responses;
 mod review;

@@ -35,6 +35,7 @@ pub(super) struct Call {
     pub(super) state: Arc<State>,
     /// What stands where the path of the page has `{}`.
     pub(super) argument: Option<String>,
+    pub(super) query: Option<String>,
     pub(super) body: Bytes,
 }
 
@@ -70,6 +71,7 @@ where
         let call = Call {
             state: Arc::clone(state),
             argument,
+            query: head.uri.query().map(str::to_owned),
             body: body.to_bytes(),
         };
         return match page.handler {
@@ -100,6 +102,15 @@ impl Page {
     /// A page that shows something.
     pub(super) const fn get(path: &'static str, about: &'static str, handler: fn(&Call) -> Answer) -> Self {
         Self::new(Method::GET, path, about, Handler::Now(handler))
+    }
+
+    /// The same, which takes its time.
+    pub(super) const fn get_later(
+        path: &'static str,
+        about: &'static str,
+        handler: fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>,
+    ) -> Self {
+        Self::new(Method::GET, path, about, Handler::Later(handler))
     }
 
     /// A page by which something is set.

@@ -9,6 +9,7 @@ mod log_level;
 mod metrics;
 mod page;
 mod plugins;
+mod profile;
 mod reload;
 mod shown;
 mod status;
@@ -63,6 +64,11 @@ pub(super) const PAGES: &[Page] = &[
         "/plugins/{}/log",
         "the last messages of the plugin of this name, as JSON",
         plugins::log,
+    ),
+    Page::get_later(
+        "/plugins/{}/profile",
+        "where the plugin of this name spends its time, looked at for ?seconds=10, as ?format=pprof or folded",
+        profile::take,
     ),
     Page::get(
         "/log_level",

@@ -73,10 +73,18 @@ pub(super) fn show(call: &Call) -> Answer {
 pub(super) fn log(call: &Call) -> Answer {
     let name = call.argument.as_deref().unwrap_or_default();
     if !call.state.inventory().plugins.contains_key(name) {
-        return text(StatusCode::NOT_FOUND, "there is no such plugin\n");
+        return no_such_plugin();
     }
     let messages = call.state.recent.of(name);
     json(&messages.into_iter().map(Line::from).collect::<Vec<_>>())
+}
+
+pub(super) fn no_such_plugin() -> Answer {
+    text(StatusCode::NOT_FOUND, "there is no such plugin\n")
+}
+
+pub(super) fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 // === impl Plugin ===
@@ -87,7 +95,7 @@ impl<'a> Plugin<'a> {
         let origin = inspect::known_origin(&hash).unwrap_or_default();
         Self {
             name: plugin.name(),
-            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&hash),
             abi: plugin.code().abi().to_string(),
             language: origin.toolchain.map(|toolchain| toolchain.name),
             sdk: origin.sdk.map(|sdk| sdk.name),
