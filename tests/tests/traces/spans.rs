@@ -4,7 +4,9 @@ use super::collector::{Collector, hex, text};
 use super::{NOT_SAMPLED, SAMPLED, origin, traced};
 use proxywasm_runner::TraceSettings;
 use proxywasm_tests::guests::{AUTH_COMPONENT, HEADERS_COMPONENT, HEADERS_LEGACY};
-use proxywasm_tests::harness::{Message, capture_log, proxy};
+use proxywasm_tests::harness::{Message, Origin, capture_log, configured, proxy};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The parts of the context that a request has.
 fn context(request: &Message) -> [String; 4] {
@@ -21,6 +23,7 @@ fn a_request_with_plugins_and_an_upstream() {
         .upstream(origin.address())
         .start();
     let address = proxy.address().to_string();
+    let port = proxy.address().port().to_string();
     let answer = proxy.client().request(
         "GET /a?secret=1",
         &[
@@ -53,7 +56,8 @@ fn a_request_with_plugins_and_an_upstream() {
         ("url.scheme", "http"),
         ("network.protocol.version", "1.1"),
         ("client.address", "127.0.0.1"),
-        ("server.address", &address),
+        ("server.address", "127.0.0.1"),
+        ("server.port", &port),
         ("user_agent.original", "tester"),
         ("http.response.status_code", "200"),
     ] {
@@ -84,12 +88,20 @@ fn a_request_with_plugins_and_an_upstream() {
     }
     assert_eq!((upstream.name.as_str(), upstream.kind), ("GET", 3));
     assert_eq!(upstream.parent_span_id, server.span_id);
-    let peer = origin.address().to_string();
+    let peer = origin.address().port().to_string();
+    let url = format!("http://{}/a", origin.address());
     for (name, value) in [
-        ("http.response.status_code", "200"),
-        ("network.peer.address", &peer),
+        ("http.request.method", Some("GET")),
+        ("http.request.resend_count", None),
+        ("http.response.status_code", Some("200")),
+        ("url.full", Some(&url)),
+        ("server.address", Some("127.0.0.1")),
+        ("server.port", Some(&peer)),
+        ("network.peer.address", Some("127.0.0.1")),
+        ("network.peer.port", Some(&peer)),
+        ("error.type", None),
     ] {
-        assert_eq!(text(&upstream.attributes, name).as_deref(), Some(value), "{name}");
+        assert_eq!(text(&upstream.attributes, name).as_deref(), value, "{name}");
     }
     // The upstream goes on from there.
     let [version, trace, span, flags] = context(&request);
@@ -183,7 +195,7 @@ fn failures() {
     };
     assert_eq!(
         text(&upstream.attributes, "error.type").as_deref(),
-        Some("no_response")
+        Some("connect")
     );
     assert!(
         upstream
@@ -197,6 +209,82 @@ fn failures() {
     assert_eq!(text(&server.attributes, "error.type").as_deref(), Some("502"));
     assert_eq!(server.status.as_ref().unwrap().code, 2);
     proxy.shut_down();
+}
+
+#[test]
+fn each_attempt_has_its_span() {
+    let collector = Collector::start();
+    let failing = Origin::fixed("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    let silent = Origin::raw(|reader, _| {
+        std::thread::sleep(Duration::from_secs(3600));
+        drop(reader);
+    });
+    let good = origin();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    // Servers in the order in which they are tried, and what the span of each says.
+    let table: &[(&[SocketAddr], &[&str])] = &[
+        (&[failing.address(), good.address()], &["503", "200"]),
+        (&[nobody, good.address()], &["connect", "200"]),
+        (&[silent.address(), good.address()], &["timeout", "200"]),
+        (&[nobody, nobody], &["connect", "connect"]),
+        (&[good.address()], &["200"]),
+    ];
+    for (servers, expected) in table {
+        let endpoints: String = servers
+            .iter()
+            .map(|server| format!("\n      - {{ url: 'http://{server}' }}"))
+            .collect();
+        let proxy = configured(&format!(
+            r#"
+workers: 1
+listeners:
+  - address: 127.0.0.1:0
+    routes: [{{ name: all, upstream: several }}]
+upstreams:
+  - name: several
+    endpoints:{endpoints}
+    retries: {{ attempts: {}, statuses: [503], per_try_timeout: 300ms }}
+traces: {{ endpoint: '{}', service_name: tested, ratio: 1, headers: {{ x-key: secret }} }}
+"#,
+            servers.len() - 1,
+            collector.endpoint(),
+        ));
+        proxy.client().request("GET /a", &[]);
+        let spans = collector.spans(expected.len() + 1);
+        let (server, attempts) = spans.split_last().unwrap();
+        assert_eq!(server.name, "GET all");
+        assert_eq!(attempts.len(), expected.len());
+        for (count, (attempt, expected)) in attempts.iter().zip(*expected).enumerate() {
+            let attribute = |name| text(&attempt.attributes, name);
+            assert_eq!((attempt.name.as_str(), attempt.kind), ("GET", 3));
+            assert_eq!(attempt.parent_span_id, server.span_id);
+            assert_eq!(
+                attribute("http.request.resend_count"),
+                (count > 0).then(|| count.to_string())
+            );
+            assert_eq!(attribute("proxywasm.upstream").as_deref(), Some("several"));
+            assert_eq!(attribute("server.port"), Some(servers[count].port().to_string()));
+            let answered = expected.parse::<u16>().is_ok();
+            assert_eq!(attribute("http.response.status_code").is_some(), answered);
+            assert_eq!(
+                attribute("error.type").as_deref(),
+                (*expected != "200").then_some(*expected),
+                "{servers:?}"
+            );
+            if count > 0 {
+                assert!(attempt.start_time_unix_nano >= attempts[count - 1].end_time_unix_nano);
+            }
+            if *expected == "200" {
+                // Each attempt is a context of its own.
+                let [.., span, _] = context(&good.received());
+                assert_eq!(span, hex(&attempt.span_id));
+            }
+        }
+        proxy.shut_down();
+    }
 }
 
 #[test]

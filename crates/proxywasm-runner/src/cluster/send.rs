@@ -5,6 +5,7 @@ use super::endpoint::{Busy, Endpoint};
 use super::{Cluster, Replay};
 use crate::figures::UpstreamFailure;
 use crate::properties::{NamedUpstream, UpstreamProperties};
+use crate::trace::StreamSpan;
 use crate::upstream::{Failed, HeadLimit, RequestBody, ResponseBody, UpstreamError, copy};
 use http::{Request, Response, StatusCode};
 use std::fmt;
@@ -35,13 +36,14 @@ const LONGEST_REST: Duration = Duration::from_millis(250);
 impl Cluster {
     /// Sends a request and waits for the head of a response. To drop the future is to cancel the request.
     ///
-    /// With `tell`, the properties of its stream learn where it went.
+    /// With `tell`, the properties of its stream learn where it went, and with `span` its trace.
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
         source: Option<IpAddr>,
         limit: HeadLimit,
         tell: Option<&UpstreamProperties>,
+        span: Option<&StreamSpan>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         let settings = &self.shared.settings;
         let retries = &settings.retries;
@@ -82,7 +84,13 @@ impl Cluster {
             let busy = endpoint.begin();
             let more = (tried.len() as u64) < u64::from(retries.attempts);
             let copy = (copies && more).then(|| copy(&request)).flatten();
+            if let Some(span) = span {
+                span.begin_attempt(&mut request, endpoint.target());
+            }
             let attempt = attempt(&endpoint, request, limit, retries.per_try_timeout, tell).await;
+            if let Some(span) = span {
+                attempt.tell(span);
+            }
             if let Some(success) = attempt.is_success() {
                 self.report(&endpoint, success);
             }
@@ -149,6 +157,15 @@ async fn attempt(
 // === impl Attempt ===
 
 impl Attempt {
+    /// Tells the trace of the request what came of it.
+    fn tell(&self, span: &StreamSpan) {
+        match self {
+            Self::Response(response) => span.attempt_answered(response.status()),
+            Self::Failed(failed) => span.attempt_failed(&failed.error),
+            Self::TimedOut(limit) => span.attempt_timed_out(*limit),
+        }
+    }
+
     /// Whether the server did its part; nothing if it never got all of the request, for the client broke that off.
     fn is_success(&self) -> Option<bool> {
         match self {

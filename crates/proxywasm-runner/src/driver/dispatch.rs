@@ -41,6 +41,8 @@ pub(super) struct OnWay<'a> {
     /// What is to be told of route and upstream, where somebody asks for it.
     pub(super) way: Option<&'a UpstreamProperties>,
     pub(super) record: &'a Rc<Record>,
+    /// The span of the request, if it is traced.
+    pub(super) span: Option<&'a StreamSpan>,
 }
 
 /// What becomes of a request.
@@ -78,18 +80,27 @@ impl Destination {
     /// Who asks for it is told of route and upstream.
     pub(super) async fn send(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         on_way: OnWay<'_>,
     ) -> Result<Reply, UpstreamError> {
         match self {
             Self::One(upstream, name) => {
-                if let Some(way) = on_way.record.way() {
+                let is_told = on_way.record.way().is_some() || on_way.span.is_some();
+                if let Some(way) = on_way.way.filter(|_| is_told) {
                     way.set_unnamed(name);
                 }
-                match upstream.send(request, HeadLimit::OfUpstream, on_way.way).await {
-                    Ok(response) => Ok(Reply::Upstream(response)),
-                    Err(failed) => Err(failed.error),
+                if let Some(span) = on_way.span {
+                    span.begin_attempt(&mut request, upstream.target());
                 }
+                let sent = upstream.send(request, HeadLimit::OfUpstream, on_way.way).await;
+                let sent = sent.map_err(|failed| failed.error);
+                if let Some(span) = on_way.span {
+                    match &sent {
+                        Ok(response) => span.attempt_answered(response.status()),
+                        Err(error) => span.attempt_failed(error),
+                    }
+                }
+                sent.map(Reply::Upstream)
             }
             // Boxed, so that connections without routes have not to keep room for it.
             Self::Routed(routed) => Box::pin(routed.send(request, on_way)).await,
@@ -201,6 +212,7 @@ impl Routed {
             connection,
             way,
             record,
+            span,
         } = on_way;
         let (mut head, body) = request.into_parts();
         if let Err(path) = forward.rewrite(&mut head.uri, &mut head.headers, &route.matches.path) {
@@ -222,11 +234,14 @@ impl Routed {
             HeadTimeout::OfUpstream => HeadLimit::OfUpstream,
             HeadTimeout::Never | HeadTimeout::After(_) => HeadLimit::OfSender,
         };
-        let sending = upstream.send(Request::from_parts(head, body), source, limit, way);
+        let sending = upstream.send(Request::from_parts(head, body), source, limit, way, span);
         let mut response = match forward.timeout {
             HeadTimeout::OfUpstream | HeadTimeout::Never => sending.await?,
             HeadTimeout::After(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {
                 upstream.figures().failed(UpstreamFailure::Timeout);
+                if let Some(span) = span {
+                    span.attempt_timed_out(limit);
+                }
                 UpstreamError::Timeout(limit)
             })??,
         };
@@ -244,14 +259,6 @@ fn tell(way: Option<&UpstreamProperties>, outcome: Outcome) {
 // === impl Reply ===
 
 impl Reply {
-    /// Tells the span of the request what came of it.
-    pub(super) fn tell(&self, span: &StreamSpan) {
-        match self {
-            Self::Upstream(response) => span.upstream_answered(response.status()),
-            Self::Local(..) => span.not_sent(),
-        }
-    }
-
     fn text(status: StatusCode, text: &'static str, body: RequestBody) -> Self {
         let mut response = Response::new(Bytes::from_static(text.as_bytes()));
         *response.status_mut() = status;

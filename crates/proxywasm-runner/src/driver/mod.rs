@@ -216,8 +216,9 @@ async fn respond(
                 connection,
                 way: way.as_deref(),
                 record,
+                span: span.as_deref(),
             };
-            switched = forward(listener, exchange, request, on_way, span.as_deref()).await?;
+            switched = forward(listener, exchange, request, on_way).await?;
         }
     }
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
@@ -274,13 +275,9 @@ fn filtered_request(exchange: &Rc<Exchange>, may_upgrade: bool) -> Option<Reques
 async fn forward(
     listener: &HttpListener,
     exchange: &Exchange,
-    mut request: Request<upstream::RequestBody>,
+    request: Request<upstream::RequestBody>,
     on_way: OnWay<'_>,
-    span: Option<&StreamSpan>,
 ) -> Result<Option<OnUpgrade>, Aborted> {
-    if let Some(span) = span {
-        span.sent(&mut request);
-    }
     let method = request.method().clone();
     let mut sending = pin!(listener.destination.send(request, on_way));
     let mut switched = None;
@@ -297,9 +294,6 @@ async fn forward(
     match sent.await? {
         None => {}
         Some(Ok(reply)) => {
-            if let Some(span) = span {
-                reply.tell(span);
-            }
             let response = match reply {
                 Reply::Upstream(response) => response,
                 Reply::Local(response, _) => {
@@ -322,9 +316,6 @@ async fn forward(
             on_way
                 .record
                 .set_reason(Reason::Upstream(UpstreamFailure::of(&error)));
-            if let Some(span) = span {
-                span.upstream_failed(&error.to_string());
-            }
             if let Some(way) = on_way.way {
                 way.set_outcome((&error).into());
                 exchange.tell_details(Some(way));
@@ -380,23 +371,15 @@ async fn pass(
     } else {
         upstream::RequestBody::Passed(body, Rc::clone(record))
     };
-    let mut request = Request::from_parts(head, body);
+    let request = Request::from_parts(head, body);
     let own_way = span.filter(|_| record.way().is_none()).map(StreamSpan::way);
     let on_way = OnWay {
         connection: &client.properties,
         way: record.way().or(own_way.as_ref()).map(|way| &**way),
         record,
+        span,
     };
-    if let Some(span) = span {
-        span.sent(&mut request);
-    }
     let sent = listener.destination.send(request, on_way).await;
-    if let Some(span) = span {
-        match &sent {
-            Ok(reply) => reply.tell(span),
-            Err(error) => span.upstream_failed(&error.to_string()),
-        }
-    }
     Ok(match sent {
         Ok(Reply::Upstream(response)) => {
             let (mut head, body) = response.into_parts();

@@ -1,10 +1,14 @@
-//! Traces: a span for each request, one for each plugin that took part, one for the upstream; with the context of W3C (`traceparent`,
+//! Traces: a span for each request, one for each plugin that took part, one for each time it was sent; with the context of W3C (`traceparent`,
 //! `tracestate`) taken from the client and passed on.
 //!
 //! Where no traces are configured, a request costs one look at an `Option` in a few places. Spans of requests that are sampled go to a thread
 //! of their own by a bounded queue ([`export`]); what does not fit is dropped and counted.
 
+#[cfg(feature = "opentelemetry")]
+mod attempt;
 mod body;
+#[cfg(feature = "opentelemetry")]
+mod draft;
 #[cfg(feature = "opentelemetry")]
 mod export;
 mod settings;

@@ -2,9 +2,11 @@
 
 use super::{TraceError, TraceSettings};
 use crate::properties::{ConnectionProperties, UpstreamProperties};
+use crate::upstream::{HttpTarget, UpstreamError};
 use http::{Extensions, Request, StatusCode, request};
 use proxywasm_host::{FilterChain, PluginTimes};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// There is none.
 #[derive(Debug)]
@@ -52,19 +54,19 @@ impl StreamSpan {
         match *self {}
     }
 
-    pub(crate) fn sent<B>(&self, _: &mut Request<B>) {
+    pub(crate) fn begin_attempt<B>(&self, _: &mut Request<B>, _: Option<&HttpTarget>) {
         match *self {}
     }
 
-    pub(crate) fn upstream_answered(&self, _: StatusCode) {
+    pub(crate) fn attempt_answered(&self, _: StatusCode) {
         match *self {}
     }
 
-    pub(crate) fn not_sent(&self) {
+    pub(crate) fn attempt_failed(&self, _: &UpstreamError) {
         match *self {}
     }
 
-    pub(crate) fn upstream_failed(&self, _: &str) {
+    pub(crate) fn attempt_timed_out(&self, _: Duration) {
         match *self {}
     }
 

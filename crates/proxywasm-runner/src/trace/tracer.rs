@@ -1,7 +1,8 @@
 //! Which requests are traced, and as part of which trace.
 
+use super::draft::Draft;
 use super::export::Exporter;
-use super::span::{Draft, StreamSpan};
+use super::span::StreamSpan;
 use super::{TraceError, TraceSettings};
 use crate::properties::ConnectionProperties;
 use http::{HeaderMap, request};

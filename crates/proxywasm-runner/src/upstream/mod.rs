@@ -147,6 +147,14 @@ impl Upstream {
         }
     }
 
+    /// The server; none is the built-in echo's.
+    pub(crate) fn target(&self) -> Option<&HttpTarget> {
+        match &self.kind {
+            Kind::Echo => None,
+            Kind::Http(pool) => Some(pool.target()),
+        }
+    }
+
     /// Sends a request and waits for the head of the response. To drop the future is to cancel the request.
     pub(crate) async fn send(
         &self,

@@ -82,6 +82,11 @@ impl Pool {
         }
     }
 
+    /// Where its connections go.
+    pub(super) fn target(&self) -> &HttpTarget {
+        &self.target
+    }
+
     /// Sends a request and waits for the response head.
     ///
     /// A kept connection may turn out to be closed. What was not sent on it goes out on a new one; so does what was sent if it can
