@@ -25,10 +25,21 @@ fn busy() -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
+/// A plugin that fails with each request.
+const BROKEN: &str = r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_2021_04"))
+    (func (export "proxy_on_http_request_headers") (param i32 i32 i32) (result i32) (unreachable)))"#;
+
 fn start() -> (Proxy, Origin) {
     let origin = Origin::fixed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
-    let busy_file = std::env::temp_dir().join(format!("proxywasm-busy-{}.wasm", std::process::id()));
-    std::fs::write(&busy_file, busy()).unwrap();
+    let file = |name: &str, wasm: Vec<u8>| {
+        let file = std::env::temp_dir().join(format!("proxywasm-{name}-{}.wasm", std::process::id()));
+        std::fs::write(&file, wasm).unwrap();
+        file
+    };
+    let (busy_file, broken_file) = (
+        file("busy", busy()),
+        file("broken", wat::parse_str(BROKEN).unwrap()),
+    );
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let proxy = configured(&format!(
         r#"
@@ -42,17 +53,20 @@ listeners:
       - {{ match: {{ path: /gone }}, upstream: gone }}
       - {{ upstream: backend }}
   - {{ name: database, address: '127.0.0.1:0', protocol: tcp, upstream: 'tcp://127.0.0.1:9' }}
+  - {{ name: broken, address: '127.0.0.1:0', plugins: [broken] }}
 upstreams:
   - {{ name: backend, endpoints: [{{ url: 'http://{origin}' }}] }}
   - {{ name: gone, endpoints: [{{ url: 'http://{gone}' }}, {{ url: 'http://{gone}', weight: 2 }}], ejection: {{ failures: 1, time: 1h }} }}
 plugins:
   - {{ name: headers, file: '{headers}' }}
   - {{ name: busy, file: '{busy}' }}
+  - {{ name: broken, file: '{broken}', crash_loop: {{ failures: 1 }}, reload_back_off: 1h }}
   - {{ name: '{HOSTILE}', file: '{log}' }}
 "#,
         origin = origin.address(),
         headers = guests::path(guests::HEADERS_COMPONENT).display(),
         busy = busy_file.display(),
+        broken = broken_file.display(),
         log = guests::path(guests::LOG_COMPONENT).display(),
     ));
     let mut client: Client = proxy.client();
@@ -62,6 +76,8 @@ plugins:
     for _ in 0..3 {
         assert!(client.request("GET /gone", &[("x-message", HOSTILE)]).status() >= 500);
     }
+    let broken = Client::connect(proxy.addresses()[2]).request("GET /", &[]);
+    assert_eq!(broken.status(), 503);
     (proxy, origin)
 }
 
@@ -97,7 +113,12 @@ fn it_shows_what_runs_and_goes_on() {
         ("plugins", "headers"),
         ("plugins", "running"),
         ("plugins", HOSTILE),
+        ("plugins", "waiting"),
+        ("plugins", "1 failure in a row; the next instance is made in"),
+        ("plugins", "failed in on_http_request_headers at"),
+        ("plugins", "wasm trap"),
         ("about", "version"),
+        ("about", "configuration 1 since"),
     ] {
         assert!(
             text(place).contains(expected),

@@ -125,6 +125,7 @@ impl Host {
             }
             Err(error) => {
                 tracing::error!(plugin = plugin.name(), "an instance cannot be started: {error}");
+                figures.failed("on_plugin_start", error.to_string());
                 // Other plugins of the instance lose it too: their streams get their policy.
                 let generation = slot.generation;
                 let restarts = Restarts::of(plugin.config());

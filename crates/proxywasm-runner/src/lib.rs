@@ -115,7 +115,7 @@ pub use shutdown::DrainSettings;
 pub use trace::{TraceError, TraceSettings};
 pub use transport::{Address, AddressError};
 pub use update::{
-    Change, FailedUpdate, PluginAge, PluginSnapshot, Proposal, Refusal, Snapshot, Source, Subject, Update,
+    Age, Change, FailedUpdate, PluginSnapshot, Proposal, Refusal, Snapshot, Source, Subject, Update,
     UpdateError, What,
 };
 pub use upstream::{

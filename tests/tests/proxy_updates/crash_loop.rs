@@ -1,8 +1,9 @@
 //! A plugin that fails with each request.
 
-use crate::status;
+use crate::{plugins, status};
 use proxywasm_host::RunState;
 use proxywasm_tests::harness::{ConfigFolder, capture_log};
+use serde_json::json;
 use std::time::Instant;
 
 /// Traps with each request.
@@ -17,6 +18,7 @@ fn it_is_not_started_again_and_again() {
         let folder = ConfigFolder::new(&format!(
             "
 workers: 1
+admin: {{ address: '127.0.0.1:0' }}
 listeners: [{{ address: '127.0.0.1:0', plugins: [{name}] }}]
 plugins:
   - name: {name}
@@ -53,10 +55,37 @@ plugins:
         };
         assert_eq!((told as usize, state.failures as usize), (failures, failures));
         assert!(until > Instant::now());
+        let shown = plugins(&proxy);
+        assert_eq!(
+            (
+                &shown[0]["state"],
+                &shown[0]["failures_in_a_row"],
+                &shown[0]["generation"]
+            ),
+            (&json!("waiting"), &json!(failures), &json!(1)),
+            "{shown:#}"
+        );
+        assert!(shown[0]["next_start_in"].as_f64().unwrap() > 0.0, "{shown:#}");
+        let last = &shown[0]["last_failure"];
+        assert_eq!(last["callback"], "on_http_request_headers");
+        assert!(
+            last["reason"].as_str().unwrap().starts_with("wasm trap: "),
+            "{last:#}"
+        );
         // Other code is another plugin.
         let well = TRAPS.replace("(unreachable)", "(i32.const 0)");
         proxy.folder().put_wat("p.wasm", &well);
         proxy.reload();
         assert_eq!(status(&mut client), 200, "{failure}");
+        let shown = plugins(&proxy);
+        assert_eq!(
+            (
+                &shown[0]["state"],
+                &shown[0]["failures_in_a_row"],
+                &shown[0]["generation"]
+            ),
+            (&json!("running"), &json!(0), &json!(2)),
+            "{shown:#}"
+        );
     }
 }

@@ -16,7 +16,8 @@ mod plugins;
 mod refusals;
 mod upstreams;
 
-use proxywasm_tests::harness::{Client, ConfigFolder};
+use proxywasm_tests::harness::{Client, ConfigFolder, Proxy};
+use serde_json::Value;
 
 /// Answers each request with a status that is `base` and how many it has seen: in the memory of its instance, so a new one counts from
 /// one. A request with a body is held until all of it is there. Logs `start BASE` and `end BASE`.
@@ -61,6 +62,19 @@ pub(crate) fn one() -> ConfigFolder {
     let folder = ConfigFolder::new(ONE);
     folder.put_wat("p.wasm", &counter(210));
     folder
+}
+
+/// What the admin address says of plugins.
+pub(crate) fn plugins(proxy: &Proxy) -> Value {
+    let (status, text) = proxy.ask("GET /plugins", "");
+    assert_eq!(status, 200, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Whether the page for Prometheus has a line.
+pub(crate) fn has_figure(proxy: &Proxy, line: &str) -> bool {
+    let (_, page) = proxy.ask("GET /metrics", "");
+    page.lines().any(|of_page| of_page == line)
 }
 
 /// The status of the answer to a request on a connection.

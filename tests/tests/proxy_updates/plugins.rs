@@ -1,8 +1,9 @@
 //! What becomes of plugins and their streams.
 
-use crate::{ONE, counter, one, status};
+use crate::{ONE, counter, has_figure, one, plugins, status};
 use proxywasm_host::RunState;
 use proxywasm_tests::harness::{Client, ConfigFolder, capture_log, proxy as harness_proxy, wait_until};
+use serde_json::json;
 use std::net::SocketAddr;
 
 /// Two listeners, each with a plugin.
@@ -54,7 +55,7 @@ fn only_what_has_changed_is_made_anew() {
 #[test]
 fn a_stream_that_is_held_ends_as_it_began() {
     let log = capture_log();
-    let folder = one();
+    let folder = ConfigFolder::new(&format!("{ONE}admin: {{ address: '127.0.0.1:0' }}\n"));
     folder.put_wat("p.wasm", &counter(240));
     let proxy = folder.start_quietly();
     let mut held = proxy.client();
@@ -76,6 +77,22 @@ fn a_stream_that_is_held_ends_as_it_began() {
     });
     let of_old = proxy.runner().snapshot().plugins[1].workers[0].unwrap();
     assert_eq!(of_old.state, RunState::Ending);
+    let shown = plugins(&proxy);
+    let shown = shown.as_array().unwrap().iter();
+    let shown: Vec<_> = shown
+        .map(|one| ["generation", "retired", "state", "streams"].map(|field| one[field].clone()))
+        .collect();
+    assert_eq!(
+        json!(shown),
+        json!([[2, false, "running", 0], [1, true, "ending", 1]])
+    );
+    for figure in [
+        "proxywasm_config_generation 2",
+        "proxywasm_config_reloads_total{result=\"accepted\"} 1",
+        "proxywasm_plugin_updates_total{plugin=\"p\"} 1",
+    ] {
+        assert!(has_figure(&proxy, figure), "{figure}");
+    }
     assert!(!log.lines().iter().any(|line| line.contains("end 240")));
     assert_eq!(held.send("cd").receive(false).status(), 241);
     log.wait_for("end 240");

@@ -1,7 +1,8 @@
 //! Updates that come to nothing.
 
-use crate::{ONE, RELOAD, counter, status};
+use crate::{ONE, RELOAD, counter, has_figure, status};
 use proxywasm_tests::harness::{Client, ConfigFolder, capture_log};
+use serde_json::{Value, json};
 use std::net::TcpListener;
 
 #[test]
@@ -97,10 +98,30 @@ fn everything_stays_as_it_was() {
         assert_eq!(status(&mut client), expected, "the same instance: {text}");
         let failure = proxy.runner().snapshot().last_failure.unwrap();
         assert!(failure.reason.contains(message), "{failure:?}");
+        let (_, shown) = proxy.ask("GET /status", "");
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(
+            (&shown["failed_update"]["reason"], &shown["generation"]),
+            (&json!(failure.reason), &json!(1))
+        );
+    }
+    let refused = format!(
+        "proxywasm_config_reloads_total{{result=\"refused\"}} {}",
+        expected - 210
+    );
+    for figure in [&refused, "proxywasm_config_last_reload_successful 0"] {
+        assert!(has_figure(&proxy, figure), "{figure}");
     }
     assert_eq!(proxy.generation(), 1);
     // What is in order again is nothing new.
     assert_eq!(proxy.update(&format!("{ONE}{admin}")), [""; 0]);
+    for figure in [
+        "proxywasm_config_generation 1",
+        "proxywasm_config_reloads_total{result=\"unchanged\"} 1",
+        "proxywasm_config_last_reload_successful 1",
+    ] {
+        assert!(has_figure(&proxy, figure), "{figure}");
+    }
 }
 
 /// The first line of a reason.

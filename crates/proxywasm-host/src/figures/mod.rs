@@ -14,7 +14,7 @@ use cell::nanos;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use wasi_common::copied::Copied;
 
 /// What a host counts of one plugin. Its thread writes it; it is no neighbour of what other threads write.
@@ -45,6 +45,18 @@ pub struct PluginFigures {
     pub http_calls: Counter,
     /// gRPC calls and streams that it began.
     pub grpc_calls: Counter,
+    last_failure: Mutex<Option<PluginFailure>>,
+}
+
+/// A callback of a plugin trapped or was stopped, or it did not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginFailure {
+    /// When.
+    pub at: SystemTime,
+    /// The callback.
+    pub callback: &'static str,
+    /// Why, and in the lines that follow the first, where in its code.
+    pub reason: String,
 }
 
 /// What a host counts, by the names of its plugins. A plugin that takes over from one of the same name goes on with its figures.
@@ -115,11 +127,28 @@ impl Default for PluginFigures {
             bytes_to_guest: Counter::default(),
             http_calls: Counter::default(),
             grpc_calls: Counter::default(),
+            last_failure: Mutex::default(),
         }
     }
 }
 
 impl PluginFigures {
+    /// The last failure, if there was one.
+    pub fn last_failure(&self) -> Option<PluginFailure> {
+        let last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
+    }
+
+    /// It failed.
+    pub(crate) fn failed(&self, callback: &'static str, reason: String) {
+        let failure = PluginFailure {
+            at: SystemTime::now(),
+            callback,
+            reason,
+        };
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
+
     /// A start, and how long it took.
     pub(crate) fn started(&self, success: bool, time: Duration) {
         self.starts.add(1);

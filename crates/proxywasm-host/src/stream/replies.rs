@@ -135,13 +135,16 @@ impl Host {
         let Some(instance) = self.vms.get_mut(vm).and_then(|slot| slot.instance.as_mut()) else {
             return;
         };
+        let reason = Failure(error).to_string();
+        if let Some(figures) = instance.figures(scope.plugin_id) {
+            figures.failed(scope.callback, reason.clone());
+        }
         let plugin = instance.state().common.contexts.plugin(scope.plugin_id);
         tracing::error!(
             plugin = plugin.map_or("", |plugin| plugin.settings.name.as_str()),
             callback = scope.callback,
             stream = stream.map(StreamKey::index),
-            "a plugin failed: {}",
-            Failure(error)
+            "a plugin failed: {reason}"
         );
         self.fail_vm(vm, generation);
     }

@@ -3,6 +3,7 @@
 use crate::cluster::Shared;
 use crate::settings::{ListenerSettings, Settings};
 use crate::transport::Address;
+use crate::update::Age;
 use proxywasm_host::Plugin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use std::sync::atomic::AtomicUsize;
 /// What is served.
 #[derive(Default)]
 pub(crate) struct Inventory {
+    /// The number of the version that is served, and since when; none before the first.
+    pub(super) version: Option<Age>,
     pub(super) listeners: Vec<ListenerItem>,
     pub(super) upstreams: Vec<Arc<Shared>>,
     /// Every plugin of a chain, of a route or in the background, by its name.
@@ -31,6 +34,7 @@ pub(super) struct ListenerItem {
 impl Inventory {
     /// What `settings` say. Addresses and numbers of connections are those of its listeners, in their order.
     pub(crate) fn new(
+        version: Age,
         settings: &Settings,
         addresses: &[Address],
         connections: &[Arc<AtomicUsize>],
@@ -43,6 +47,7 @@ impl Inventory {
             connections: Arc::clone(connections),
         });
         Self {
+            version: Some(version),
             listeners: listeners.collect(),
             upstreams: upstreams.to_vec(),
             plugins: settings.plugins(),

@@ -4,12 +4,13 @@ use super::inventory::Inventory;
 use crate::figures::Figures;
 use crate::recent::Recent;
 use crate::remote::Remote;
+use crate::runner::Core;
 use crate::shutdown::DrainRequest;
-use crate::update::Reloads;
+use crate::update::{FailedUpdate, Reloads, Snapshot};
 use proxywasm_host::{LogLevel, MetricRegistry};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use tokio::sync::watch;
 
 /// What operators have changed, for the workers to see.
@@ -44,6 +45,9 @@ pub(crate) struct State {
     inventory: Mutex<Arc<Inventory>>,
     /// Has the configuration read again, where it comes from a file.
     reloads: OnceLock<Reloads>,
+    /// How plugins are in the workers, once there are such.
+    core: OnceLock<Weak<Core>>,
+    failed_update: Mutex<Option<FailedUpdate>>,
     /// Where the end is asked for.
     pub(super) drain: DrainRequest,
     configuration: Mutex<Arc<Value>>,
@@ -77,6 +81,8 @@ impl State {
             recent: Recent::default(),
             inventory: Mutex::default(),
             reloads: OnceLock::new(),
+            core: OnceLock::new(),
+            failed_update: Mutex::default(),
             drain: DrainRequest::default(),
             configuration: Mutex::default(),
         }
@@ -95,6 +101,29 @@ impl State {
 
     pub(super) fn reloads(&self) -> Option<&Reloads> {
         self.reloads.get()
+    }
+
+    /// Whom to ask how plugins are. It does not live longer for that.
+    pub(crate) fn set_core(&self, core: &Arc<Core>) {
+        let _ = self.core.set(Arc::downgrade(core));
+    }
+
+    /// How plugins are in the workers, which are asked; none before they serve, and after.
+    pub(super) async fn snapshot(&self) -> Option<Snapshot> {
+        let core = self.core.get()?.upgrade()?;
+        // A worker answers between two turns, which other pages need not wait for.
+        tokio::task::spawn_blocking(move || core.snapshot()).await.ok()
+    }
+
+    /// An update came to nothing.
+    pub(crate) fn set_failed_update(&self, failed: FailedUpdate) {
+        *self.failed_update.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
+    }
+
+    /// The last update that came to nothing, if one did.
+    pub(crate) fn failed_update(&self) -> Option<FailedUpdate> {
+        let failed = self.failed_update.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.clone()
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {

@@ -9,11 +9,13 @@ mod ends;
 mod families;
 mod page;
 mod process;
+mod reloads;
 mod status;
 mod totals;
 
 pub(crate) use ends::{BadEnd, BadEnds};
 pub(crate) use process::Process;
+pub(crate) use reloads::ReloadFigures;
 pub(crate) use status::{StatusClass, Statuses};
 pub(crate) use totals::{ListenerTotals, PluginTotals, Totals, UpstreamTotals};
 
@@ -28,6 +30,7 @@ use std::time::Duration;
 pub(crate) struct Figures {
     workers: Mutex<Vec<Arc<WorkerFigures>>>,
     access_logs: Mutex<Vec<Arc<AccessLogFigures>>>,
+    pub(crate) reloads: ReloadFigures,
 }
 
 /// What one worker counts.

@@ -5,7 +5,9 @@ use super::process::{self, Process};
 use super::totals::{ListenerTotals, RequestTotals};
 use super::{BadEnd, Figures, StatusClass, Totals, UpstreamFailure};
 use crate::cluster::Shared;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 impl Figures {
     /// From now on the process is said to run.
@@ -18,6 +20,7 @@ impl Figures {
         let totals = self.totals();
         let families = Families::default();
         families.process(&totals, serving);
+        families.configuration(&totals);
         families.listeners(&totals);
         families.routes(&totals);
         families.upstreams(&totals, upstreams);
@@ -59,6 +62,48 @@ impl Families {
         if let Some(count) = process.descriptors {
             self.gauge("process_open_fds", "Descriptors that the process has open.")
                 .put(&[], count as f64);
+        }
+    }
+
+    fn configuration(&self, totals: &Totals) {
+        let reloads = &totals.reloads;
+        self.gauge(
+            "proxywasm_config_generation",
+            "The number of the version of the configuration that is served, which counts from 1.",
+        )
+        .put(&[], reloads.generation as f64);
+        let mut family = self.counter(
+            "proxywasm_config_reloads_total",
+            "How often the configuration was read again: accepted, unchanged, or refused, so that everything stayed as it was.",
+        );
+        for (result, count) in [
+            ("accepted", reloads.accepted),
+            ("unchanged", reloads.unchanged),
+            ("refused", reloads.refused),
+        ] {
+            family.put(&[("result", result)], count as f64);
+        }
+        self.gauge(
+            "proxywasm_config_last_reload_successful",
+            "Whether the configuration was not refused when it was read last.",
+        )
+        .put(&[], f64::from(u8::from(!reloads.last_refused)));
+        if let Some(at) = reloads.last_success {
+            let since = at.duration_since(SystemTime::UNIX_EPOCH);
+            self.gauge(
+                "proxywasm_config_last_reload_success_timestamp_seconds",
+                "When the configuration was read last and not refused, in seconds since 1970.",
+            )
+            .put(&[], since.unwrap_or_default().as_secs_f64());
+        }
+        let mut family = self.counter(
+            "proxywasm_plugin_updates_total",
+            "How often other code or settings took the place of a plugin.",
+        );
+        let plugins: BTreeSet<_> = totals.plugins.keys().chain(reloads.plugins.keys()).collect();
+        for plugin in plugins {
+            let count = reloads.plugins.get(plugin).copied().unwrap_or_default();
+            family.put(&[("plugin", plugin)], count as f64);
         }
     }
 

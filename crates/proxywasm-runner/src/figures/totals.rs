@@ -1,7 +1,8 @@
 //! The figures of all workers, added up.
 
+use super::reloads::ReloadTotals;
 use super::{BadEnd, Figures, RouteName, StatusClass, UpstreamFailure};
-use proxywasm_host::figures::{Distribution, PluginFigures};
+use proxywasm_host::figures::{Distribution, PluginFailure, PluginFigures};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub(crate) struct Totals {
     pub(crate) upstreams: BTreeMap<String, UpstreamTotals>,
     pub(crate) plugins: BTreeMap<String, PluginTotals>,
     pub(crate) access_logs: Vec<AccessLogTotals>,
+    pub(crate) reloads: ReloadTotals,
 }
 
 /// Of requests.
@@ -65,6 +67,8 @@ pub(crate) struct PluginTotals {
     pub(crate) bytes_to_guest: u64,
     pub(crate) http_calls: u64,
     pub(crate) grpc_calls: u64,
+    /// The last one of all workers.
+    pub(crate) last_failure: Option<PluginFailure>,
 }
 
 /// Of one access log.
@@ -81,7 +85,10 @@ pub(crate) struct AccessLogTotals {
 impl Figures {
     /// What all workers have counted.
     pub(crate) fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
+        let mut totals = Totals {
+            reloads: self.reloads.now(),
+            ..Totals::default()
+        };
         for worker in self.workers() {
             totals.workers += 1;
             for (name, figures) in worker.listeners.all() {
@@ -161,5 +168,7 @@ impl PluginTotals {
         self.bytes_to_guest += figures.bytes_to_guest.get();
         self.http_calls += figures.http_calls.get();
         self.grpc_calls += figures.grpc_calls.get();
+        let failures = [self.last_failure.take(), figures.last_failure()];
+        self.last_failure = failures.into_iter().flatten().max_by_key(|failure| failure.at);
     }
 }

@@ -8,7 +8,7 @@ use crate::log::LogOptions;
 use crate::settings::Settings;
 use crate::transport::Address;
 use crate::update::{
-    FailedUpdate, PluginAge, PluginSnapshot, Snapshot, Update, UpdateError, changes_between, needs_restart,
+    Age, FailedUpdate, PluginSnapshot, Snapshot, Update, UpdateError, changes_between, needs_restart,
 };
 use proxywasm_host::{Plugin, PluginStatus};
 use std::collections::BTreeMap;
@@ -103,7 +103,8 @@ impl Core {
         served.log = log.clone();
         served.generation = generation;
         served.since = now;
-        let new = PluginAge {
+        self.state.figures.reloads.serves(generation, now);
+        let new = Age {
             generation,
             since: now,
         };
@@ -122,6 +123,7 @@ impl Core {
             .map(|listening| Arc::clone(&listening.connections))
             .collect();
         self.state.set_inventory(Inventory::new(
+            new,
             &served.settings,
             &served.addresses(),
             &connections,
@@ -142,21 +144,23 @@ impl Core {
         self.state.set_configuration(configuration);
     }
 
-    /// An update came to nothing.
-    pub(crate) fn note_failure(&self, reason: &str) {
-        self.served().last_failure = Some(FailedUpdate {
-            at: SystemTime::now(),
-            reason: reason.to_owned(),
-        });
+    /// Tells operators what came of an update.
+    pub(crate) fn note(&self, result: Result<&Update, &UpdateError>) {
+        let at = SystemTime::now();
+        self.state.figures.reloads.note(result, at);
+        if let Err(error) = result {
+            let reason = error.to_string();
+            self.state.set_failed_update(FailedUpdate { at, reason });
+        }
     }
 
     /// What is served, and how plugins are. Asks the workers, and so may take a moment.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut served = self.served();
-        let mut plugins: Vec<(Plugin, PluginAge, bool)> = Vec::new();
+        let mut plugins: Vec<(Plugin, Age, bool)> = Vec::new();
         for (name, plugin) in served.settings.plugins() {
             let age = served.ages.get(&name).copied();
-            let age = age.unwrap_or(PluginAge {
+            let age = age.unwrap_or(Age {
                 generation: served.generation,
                 since: served.since,
             });
@@ -211,7 +215,7 @@ impl Core {
         Snapshot {
             generation: served.generation,
             since: served.since,
-            last_failure: served.last_failure.clone(),
+            last_failure: self.state.failed_update(),
             plugins: snapshots,
         }
     }

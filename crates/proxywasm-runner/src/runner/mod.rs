@@ -138,6 +138,7 @@ impl Runner {
         }
         core.apply(&mut served, settings, log, placed)?;
         drop(served);
+        state.set_core(&core);
         state.set_phase(Phase::Serving);
         Ok(runner)
     }
@@ -172,7 +173,9 @@ impl Runner {
     /// # Errors
     /// They cannot be served; everything is as it was.
     pub fn update(&self, settings: Settings, log: &LogOptions) -> Result<Update, UpdateError> {
-        self.core.update(settings, log)
+        let result = self.core.update(settings, log);
+        self.core.note(result.as_ref());
+        result
     }
 
     /// Has the source read again, and certificates, in the background.

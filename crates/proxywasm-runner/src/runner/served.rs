@@ -14,7 +14,7 @@ use crate::settings::{AcceptMode, ListenerSettings, Settings};
 use crate::shutdown::{Shutdown, Trigger};
 use crate::tls::{Watch, WatchTrigger};
 use crate::transport::{Address, BoundListener};
-use crate::update::{FailedUpdate, PluginAge};
+use crate::update::Age;
 use proxywasm_host::{LogSink, Plugin};
 use std::collections::BTreeMap;
 use std::io;
@@ -32,10 +32,9 @@ pub(super) struct Served {
     /// Counts the versions of the settings.
     pub(super) generation: u64,
     pub(super) since: SystemTime,
-    pub(super) ages: BTreeMap<String, PluginAge>,
+    pub(super) ages: BTreeMap<String, Age>,
     /// Plugins of before that may have streams.
-    pub(super) retired: Vec<(Plugin, PluginAge)>,
-    pub(super) last_failure: Option<FailedUpdate>,
+    pub(super) retired: Vec<(Plugin, Age)>,
     pub(super) listeners: Vec<Listening>,
     next_listener: usize,
     pub(super) upstreams: RunnerUpstreams,
@@ -103,7 +102,6 @@ impl Served {
             since: SystemTime::now(),
             ages: BTreeMap::new(),
             retired: Vec::new(),
-            last_failure: None,
             listeners: Vec::new(),
             next_listener: 0,
             upstreams: RunnerUpstreams::default(),

@@ -15,7 +15,7 @@ pub(crate) use changes::{changes_between, needs_restart};
 pub use error::{Refusal, UpdateError};
 pub(crate) use files::{FileWatch, Versions};
 pub(crate) use reloader::{Reloader, Reloads};
-pub use snapshot::{FailedUpdate, PluginAge, PluginSnapshot, Snapshot};
+pub use snapshot::{Age, FailedUpdate, PluginSnapshot, Snapshot};
 
 use crate::log::LogOptions;
 use crate::settings::Settings;

@@ -138,6 +138,7 @@ impl Reloader {
         // Files that it names for the first time have been read just now.
         let files = Versions::of(&self.source.files());
         self.seen = seen.with_others_of(files);
+        self.core.note(reloaded.as_ref().map_err(|error| &**error));
         match &reloaded {
             Ok(update) if update.changes.is_empty() && update.restart.is_empty() => {
                 tracing::info!("reload: nothing has changed");
@@ -160,7 +161,6 @@ impl Reloader {
                 }
             }
             Err(error) => {
-                self.core.note_failure(&error.to_string());
                 tracing::error!("reload: everything stays as it was: {error}");
             }
         }

@@ -31,10 +31,10 @@ pub struct PluginSnapshot {
     pub workers: Vec<Option<PluginStatus>>,
 }
 
-/// Since when a plugin is there.
+/// Since when a plugin is there, or a version is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PluginAge {
-    /// The version that it came with.
+pub struct Age {
+    /// The version, or that with which the plugin came.
     pub generation: u64,
     /// The time.
     pub since: SystemTime,

@@ -12,6 +12,7 @@ mod plugins;
 mod profile;
 mod reload;
 mod shown;
+mod standing;
 mod status;
 mod upstreams;
 
@@ -59,7 +60,7 @@ pub(super) const PAGES: &[Page] = &[
         "servers of upstreams, whether they are well, and what was asked of them, as JSON",
         upstreams::show,
     ),
-    Page::get("/plugins", "plugins and how they are, as JSON", plugins::show),
+    Page::get_later("/plugins", "plugins and how they are, as JSON", plugins::show),
     Page::get(
         "/plugins/{}/log",
         "the last messages of the plugin of this name, as JSON",

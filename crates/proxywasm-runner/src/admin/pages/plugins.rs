@@ -1,6 +1,7 @@
 //! `/plugins`: which plugins there are, and how they are; `/plugins/NAME/log`: what one said last.
 
-use super::shown::Durations;
+use super::shown::{Durations, seconds};
+use super::standing::Standing;
 use crate::admin::answer::{Answer, json, text};
 use crate::admin::router::Call;
 use crate::figures::PluginTotals;
@@ -9,7 +10,8 @@ use crate::recent::Message;
 use http::StatusCode;
 use proxywasm_host::Plugin as Of;
 use serde::Serialize;
-use std::time::SystemTime;
+use std::pin::Pin;
+use std::time::{Instant, SystemTime};
 
 #[derive(Serialize)]
 struct Plugin<'a> {
@@ -20,7 +22,10 @@ struct Plugin<'a> {
     /// What it was made with, as far as it can be told.
     language: Option<String>,
     sdk: Option<String>,
-    state: State,
+    #[serde(flatten)]
+    standing: Standing,
+    last_failure: Option<Failure<'a>>,
+    // What all plugins of this name, one after the other, have done.
     instances: u64,
     memory_bytes: u64,
     callbacks: u64,
@@ -36,16 +41,12 @@ struct Plugin<'a> {
     grpc_calls: u64,
 }
 
-/// How a plugin is.
 #[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    /// It has instances.
-    Running,
-    /// It has none yet.
-    Idle,
-    /// It has none, because it did not start or has trapped.
-    Failed,
+struct Failure<'a> {
+    /// In seconds since 1970.
+    time: f64,
+    callback: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -57,16 +58,30 @@ struct Line {
     message: String,
 }
 
-pub(super) fn show(call: &Call) -> Answer {
-    let inventory = call.state.inventory();
-    let totals = call.state.figures.totals();
-    let nothing = PluginTotals::default();
-    let plugins = inventory.plugins.values();
-    let plugins = plugins.map(|plugin| {
-        let counted = totals.plugins.get(plugin.name());
-        Plugin::of(plugin, counted.unwrap_or(&nothing))
-    });
-    json(&plugins.collect::<Vec<_>>())
+/// Plugins as they are configured, then those that have streams from before an update.
+pub(super) fn show(call: Call) -> Pin<Box<dyn Future<Output = Answer>>> {
+    Box::pin(async move {
+        let snapshot = call.state.snapshot().await;
+        let inventory = call.state.inventory();
+        let totals = call.state.figures.totals();
+        let (nothing, now) = (PluginTotals::default(), Instant::now());
+        let shown = |plugin, snapshot| {
+            let counted = totals.plugins.get(Of::name(plugin)).unwrap_or(&nothing);
+            Plugin::of(plugin, Standing::of(snapshot, counted, now), counted)
+        };
+        let plugins: Vec<_> = match &snapshot {
+            Some(snapshot) => {
+                let plugins = snapshot.plugins.iter();
+                plugins.map(|one| shown(&one.plugin, Some(one))).collect()
+            }
+            // Before workers serve, and when they have stopped.
+            None => {
+                let plugins = inventory.plugins.values();
+                plugins.map(|plugin| shown(plugin, None)).collect()
+            }
+        };
+        json(&plugins)
+    })
 }
 
 /// The last messages of a plugin.
@@ -90,7 +105,7 @@ pub(super) fn hex(hash: &[u8]) -> String {
 // === impl Plugin ===
 
 impl<'a> Plugin<'a> {
-    fn of(plugin: &'a Of, counted: &PluginTotals) -> Self {
+    fn of(plugin: &'a Of, standing: Standing, counted: &'a PluginTotals) -> Self {
         let hash = plugin.code().hash();
         let origin = inspect::known_origin(&hash).unwrap_or_default();
         Self {
@@ -99,7 +114,12 @@ impl<'a> Plugin<'a> {
             abi: plugin.code().abi().to_string(),
             language: origin.toolchain.map(|toolchain| toolchain.name),
             sdk: origin.sdk.map(|sdk| sdk.name),
-            state: State::of(counted),
+            standing,
+            last_failure: counted.last_failure.as_ref().map(|failure| Failure {
+                time: seconds(failure.at),
+                callback: failure.callback,
+                reason: &failure.reason,
+            }),
             instances: counted.instances,
             memory_bytes: counted.memory_bytes,
             callbacks: counted.callbacks,
@@ -112,18 +132,6 @@ impl<'a> Plugin<'a> {
             bytes_to_guest: counted.bytes_to_guest,
             http_calls: counted.http_calls,
             grpc_calls: counted.grpc_calls,
-        }
-    }
-}
-
-// === impl State ===
-
-impl State {
-    fn of(counted: &PluginTotals) -> Self {
-        match counted.instances {
-            0 if counted.failed_starts > 0 || counted.traps > 0 => Self::Failed,
-            0 => Self::Idle,
-            _ => Self::Running,
         }
     }
 }

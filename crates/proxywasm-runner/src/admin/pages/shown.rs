@@ -4,6 +4,7 @@ use crate::figures::StatusClass;
 use proxywasm_host::figures::Distribution;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// Counts by class of status.
 pub(super) type Statuses = BTreeMap<&'static str, u64>;
@@ -14,6 +15,12 @@ pub(super) struct Durations {
     count: u64,
     sum: f64,
     buckets: Vec<(f64, u64)>,
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
 }
 
 pub(super) fn statuses(counts: [u64; StatusClass::ALL.len()]) -> Statuses {
