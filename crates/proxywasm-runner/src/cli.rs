@@ -1,8 +1,9 @@
 //! The command line.
 
+mod run;
+
 use crate::admin::DEFAULT_ADMIN_ADDRESS;
-use crate::cluster::UpstreamSettings;
-use crate::code::{CodeSource, FetchOptions, FetchSettings, PluginSource, compile_all, read_all};
+use crate::code::{CodeSource, FetchOptions, FetchSettings, PluginSource, read_all};
 use crate::config::{self, ConfigFile, ConfigSource};
 use crate::import_envoy;
 use crate::inspect::Inspection;
@@ -14,14 +15,10 @@ use crate::settings::{
 };
 use crate::shutdown::{self, DrainSettings, Terminations};
 use crate::update::Source;
-use crate::upstream::UpstreamTarget;
 use anyhow::Context;
-use bytes::Bytes;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use proxywasm_host::{
-    CacheSettings, Engine, EngineError, EngineSettings, InstanceStrategy, Plugin, PluginConfig, Services,
-    TracingSink,
-};
+use proxywasm_host::{CacheSettings, Engine, EngineError, EngineSettings, Services, TracingSink};
+use run::{CommandLine, RunArguments};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -32,7 +29,7 @@ use std::sync::Arc;
 
 const EXAMPLES: &str = "Examples:
   proxywasm run --plugin plugin.wasm
-      listens on 127.0.0.1:8080 and answers with what the plugin let through
+      listens on 127.0.0.1:8080 and answers with what the plugin let through; when the file changes, the new plugin takes over
   proxywasm run --plugin plugin.wasm --config @plugin.conf --upstream http://127.0.0.1:9000
   proxywasm init proxy.yaml && proxywasm check proxy.yaml
   proxywasm serve proxy.yaml
@@ -101,7 +98,7 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Serves one plugin, without a configuration file
+    /// Serves plugins without a configuration file, and takes over what changes of their files
     Run(Box<RunArguments>),
     /// Tells what a plugin is, what it imports and exports, and whether this host runs it
     Inspect {
@@ -117,7 +114,7 @@ enum Command {
 }
 
 /// How code is fetched that is not in a file.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct FetchArguments {
     /// File with the certificates of the authorities that are trusted where code is fetched from; by default those of the system
     #[arg(long, value_name = "FILE")]
@@ -125,39 +122,6 @@ struct FetchArguments {
     /// Fetch code without TLS, also from other machines
     #[arg(long)]
     plain_http: bool,
-}
-
-#[derive(Debug, Args)]
-struct RunArguments {
-    /// The plugin: a file, a URL, or an image as `oci://HOST/REPOSITORY[:TAG][@DIGEST]`; several make a chain in this order
-    #[arg(long, value_name = "PLUGIN", required = true)]
-    plugin: Vec<CodeSource>,
-    #[command(flatten)]
-    fetch: FetchArguments,
-    /// The configuration of each plugin in turn: a text, or @FILE for what is in a file
-    #[arg(long, value_name = "TEXT|@FILE")]
-    config: Vec<String>,
-    /// The name of each plugin in turn, for logs and properties; by default that of its file
-    #[arg(long)]
-    name: Vec<String>,
-    /// Which plugin of a module that holds several, for each in turn
-    #[arg(long)]
-    root_id: Vec<String>,
-    /// Where requests go: `echo` answers with what it got; with `tcp://HOST:PORT` connections pass as bytes
-    #[arg(long, value_name = "URL|echo", default_value = "echo")]
-    upstream: UpstreamTarget,
-    /// A server that plugins can call, and the name by which they call it; can be given several times
-    #[arg(long, value_name = "NAME=URL")]
-    call_upstream: Vec<UpstreamSettings>,
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
-    /// Threads that serve; by default as many as the machine lets this process use
-    #[arg(long)]
-    workers: Option<NonZeroUsize>,
-    /// Where operators ask and change the log level; by default nowhere
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    admin: Option<SocketAddr>,
 }
 
 /// Where other settings come from while it runs.
@@ -203,7 +167,7 @@ impl Arguments {
             source: Box::new(source),
         };
 
-        serve(settings, &options, shown, start, Some(updates))
+        serve(settings, &options, shown, start, updates)
     }
 
     fn check(&self, file: &Path, offline: bool) -> anyhow::Result<ExitCode> {
@@ -234,7 +198,8 @@ impl Arguments {
             upstreams: settings::names(&arguments.call_upstream),
             ..start_services(&options)
         };
-        let plugins = arguments.plugins(&engine, &services)?;
+        let mut source = CommandLine::new(arguments)?;
+        let plugins = source.plugins(&engine, &services, None)?;
         let listener = ListenerSettings {
             upstream: arguments.upstream.clone(),
             ..ListenerSettings::new(arguments.listen, AcceptMode::PerWorker, plugins)
@@ -257,13 +222,20 @@ impl Arguments {
             &options,
             serde_json::Value::Null,
             start,
-            None,
+            Updates {
+                source: Box::new(source),
+                watches: true,
+            },
         )
     }
 
     fn inspect(&self, source: PluginSource, json: bool) -> anyhow::Result<ExitCode> {
         let codes = read_all(&[source], &fetch_settings());
-        let code = codes.into_iter().next().context("nothing was read")??;
+        let code = codes
+            .into_iter()
+            .next()
+            .context("nothing was read")?
+            .map_err(whole)?;
         let engine = self.engine(None)?;
         let inspection = Inspection::of(&engine, &code);
         let mut out = std::io::stdout().lock();
@@ -332,57 +304,6 @@ fn fetch_settings() -> FetchSettings {
     )
 }
 
-// === impl RunArguments ===
-
-impl RunArguments {
-    fn plugins(&self, engine: &Engine, services: &Services) -> anyhow::Result<Vec<Plugin>> {
-        for (given, option) in [
-            (&self.config, "--config"),
-            (&self.name, "--name"),
-            (&self.root_id, "--root-id"),
-        ] {
-            anyhow::ensure!(
-                given.len() <= self.plugin.len(),
-                "there are more {option} than --plugin"
-            );
-        }
-        let sources: Vec<_> = self
-            .plugin
-            .iter()
-            .map(|plugin| self.fetch.source(plugin))
-            .collect();
-        let read: Vec<_> = read_all(&sources, &fetch_settings())
-            .into_iter()
-            .collect::<Result<_, _>>()?;
-        let codes = self.plugin.iter().zip(read);
-        let codes = codes.map(|(source, code)| (source, code, InstanceStrategy::Shared));
-        let codes = compile_all(engine, codes.collect(), &[]).map_err(|(_, error)| error)?;
-        let mut plugins = Vec::new();
-        for (index, (source, code)) in self.plugin.iter().zip(codes).enumerate() {
-            let file_name = || source.short_name();
-            let name = self.name.get(index).cloned().unwrap_or_else(file_name);
-            let config = PluginConfig {
-                configuration: configuration(self.config.get(index).map_or("", String::as_str))?,
-                root_id: self.root_id.get(index).cloned().unwrap_or_default(),
-                ..PluginConfig::new(name)
-            };
-            plugins.push(Plugin::new(engine, code, config, services)?);
-        }
-        Ok(plugins)
-    }
-}
-
-fn configuration(argument: &str) -> anyhow::Result<Bytes> {
-    match argument.strip_prefix('@') {
-        Some(file) => {
-            let bytes =
-                std::fs::read(file).with_context(|| format!("cannot read the configuration {file}"))?;
-            Ok(bytes.into())
-        }
-        None => Ok(Bytes::copy_from_slice(argument.as_bytes())),
-    }
-}
-
 /// What plugins reach while they are proved.
 fn start_services(options: &LogOptions) -> Services {
     Services {
@@ -397,7 +318,7 @@ fn serve(
     options: &LogOptions,
     shown: serde_json::Value,
     start: Start<'_>,
-    updates: Option<Updates>,
+    updates: Updates,
 ) -> anyhow::Result<ExitCode> {
     let listeners = settings.listeners.clone();
     let background = settings.background.clone();
@@ -425,9 +346,7 @@ fn serve(
     };
     let mut runner = Runner::start_with(start.sockets, settings, options)?;
     runner.show_configuration(shown);
-    if let Some(updates) = updates {
-        runner.update_from(updates.source, updates.watches)?;
-    }
+    runner.update_from(updates.source, updates.watches)?;
     announce(&runner, &listeners, &background, workers);
     start.predecessor.tell_ready();
     let done = runtime.block_on(async {
@@ -535,4 +454,9 @@ fn import_envoy(file: &Path) -> anyhow::Result<ExitCode> {
 fn help() -> anyhow::Result<ExitCode> {
     Arguments::command().print_help()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// An error whose text has all that its causes say.
+fn whole(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::Error::msg(error.to_string())
 }

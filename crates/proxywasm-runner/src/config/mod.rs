@@ -47,10 +47,11 @@ pub use reference::{reference, schema};
 pub use source::ConfigSource;
 pub use starter::STARTER;
 
-use crate::log::{LogOptions, RateLimited};
+use crate::log::LogOptions;
 use crate::remote::Remote;
 use crate::routing::RouteTable;
 use crate::settings::{BackgroundSettings, HttpSettings, ListenerSettings, Settings};
+use crate::update::proving;
 use admin::AdminEntry;
 use background::BackgroundEntry;
 use cache::CacheEntry;
@@ -253,15 +254,7 @@ impl ConfigFile {
     /// As of [`ConfigFile::build`].
     pub fn rebuild(&self, served: &Settings) -> Result<Settings, Diagnostic> {
         let known: Vec<Plugin> = served.plugins().into_values().collect();
-        // Workers limit by themselves what their plugins log.
-        let log = RateLimited::new(
-            Arc::clone(&served.services.log),
-            self.log_options().plugin_messages,
-        );
-        let services = Services {
-            log: Arc::new(log),
-            ..served.services.clone()
-        };
+        let services = proving(served, &self.log_options());
         let settings = self.assemble(&served.engine, services, served.remotes.clone(), Some(&known))?;
         Ok(Settings {
             services: served.services.clone(),

@@ -4,13 +4,11 @@ use super::{ConfigFile, Diagnostic, environment};
 use crate::code::{CodeSource, FetchSettings, compile_all, read_all};
 use crate::log::LogOptions;
 use crate::settings::Settings;
-use crate::update::{Proposal, Refusal, Source};
-use proxywasm_host::{Engine, Plugin, PluginConfig, Services};
+use crate::update::{Proposal, Reading, Refusal, Source, known_code};
+use proxywasm_host::{Engine, Plugin, Services};
 use serde_saphyr::Location;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A configuration file, as the source of updates.
 #[derive(Debug)]
@@ -26,9 +24,6 @@ pub struct ConfigSource {
 /// Fields that only count when the process starts. A change of the first of them is refused, for what plugins write would go to a place
 /// that is not the one that the file names.
 const FIXED: [&str; 7] = ["redis", "stores", "queues", "cache", "node", "drain", "traces"];
-
-/// Tells the plugins of each reading from those of others.
-static READINGS: AtomicU64 = AtomicU64::new(1);
 
 // === impl ConfigSource ===
 
@@ -121,10 +116,7 @@ impl ConfigFile {
         services: &Services,
         known: Option<&[Plugin]>,
     ) -> Result<HashMap<&str, Plugin>, Diagnostic> {
-        let version = match known {
-            None => 0,
-            Some(_) => READINGS.fetch_add(1, Ordering::Relaxed),
-        };
+        let reading = known.map_or_else(Reading::first, |_| Reading::again());
         let known = known.unwrap_or_default();
         let entries = &self.root.plugins;
         let sources = entries.iter().map(|entry| entry.source(self.folder()));
@@ -152,36 +144,19 @@ impl ConfigFile {
                 Err(error) => return Err(self.at(entry.code_location(), error.to_string())),
             }
         }
-        let known_code: Vec<_> = known
-            .iter()
-            .map(|plugin| (plugin.config().instances, Arc::clone(plugin.code())))
-            .collect();
-        let codes = compile_all(engine, codes, &known_code).map_err(|(number, error)| {
+        let codes = compile_all(engine, codes, &known_code(known)).map_err(|(number, error)| {
             let entry = configs.get(number).map(|(entry, _)| entry);
             let location = entry.map_or(Location::UNKNOWN, |entry| entry.code_location());
             self.at(location, error.to_string())
         })?;
         let mut plugins = HashMap::new();
         for ((entry, config), code) in configs.into_iter().zip(codes) {
-            if let Some(same) = unchanged(known, &config, code.hash()) {
-                plugins.insert(entry.name.value.as_str(), same.clone());
-                continue;
-            }
-            let config = PluginConfig { version, ..config };
-            let plugin = Plugin::new(engine, code, config, services)
+            let before = known.iter().find(|plugin| plugin.name() == config.name);
+            let plugin = reading
+                .plugin(before, engine, code, config, services)
                 .map_err(|error| self.at(entry.name.referenced, error.to_string()))?;
             plugins.insert(entry.name.value.as_str(), plugin);
         }
         Ok(plugins)
     }
-}
-
-/// The same plugin as before, if nothing about it has changed.
-fn unchanged<'a>(known: &'a [Plugin], config: &PluginConfig, hash: [u8; 32]) -> Option<&'a Plugin> {
-    let before = known.iter().find(|plugin| plugin.name() == config.name)?;
-    let same = PluginConfig {
-        version: before.config().version,
-        ..config.clone()
-    };
-    (before.code().hash() == hash && *before.config() == same).then_some(before)
 }

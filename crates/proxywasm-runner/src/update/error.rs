@@ -33,7 +33,7 @@ pub enum UpdateError {
     #[error(transparent)]
     Start(StartError),
     /// The runner has no source of other settings.
-    #[error("this runner was started without a configuration file that could be read again")]
+    #[error("this runner was started without anything that could be read again")]
     NoSource,
     /// The runner stops.
     #[error("the runner stops")]

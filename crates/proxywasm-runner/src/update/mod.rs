@@ -1,12 +1,13 @@
 //! Updates at run time: other settings, or other plugins, for streams that begin from now on.
 //!
-//! Where they come from is a [`Source`], most often a configuration file ([`ConfigSource`](crate::config::ConfigSource)). A thread of the
+//! Where they come from is a [`Source`]: a configuration file ([`ConfigSource`](crate::config::ConfigSource)), or the command line. A thread of the
 //! runner ([`reloader`]) reads it again when it is asked to or when a file has changed, builds and proves everything, and has the workers
 //! serve it, or leaves everything as it was and says why.
 
 mod changes;
 mod error;
 mod files;
+mod reading;
 mod reloader;
 mod snapshot;
 
@@ -14,6 +15,7 @@ pub use changes::{Change, Subject, What};
 pub(crate) use changes::{changes_between, needs_restart};
 pub use error::{Refusal, UpdateError};
 pub(crate) use files::{FileWatch, Versions};
+pub(crate) use reading::{Reading, known_code, proving};
 pub(crate) use reloader::{Reloader, Reloads};
 pub use snapshot::{Age, FailedUpdate, PluginSnapshot, Snapshot};
 

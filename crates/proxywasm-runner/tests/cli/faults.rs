@@ -198,6 +198,13 @@ fn faulty_arguments() {
             "more --config than --plugin",
         ),
         (
+            &[
+                "run", "--plugin", plugin, "--plugin", plugin, "--name", "a", "--name", "a",
+            ],
+            1,
+            "two plugins are called `a`",
+        ),
+        (
             &["run", "--plugin", "missing.wasm"],
             1,
             "cannot read the plugin missing.wasm",

@@ -15,19 +15,24 @@ fn run_until_a_signal() {
                 "run",
                 "--plugin",
                 text(&plugin),
+                "--plugin",
+                text(&plugin),
                 "--listen",
                 "127.0.0.1:0",
                 "--workers",
                 "2",
             ],
-            2,
+            3,
         );
         assert!(
             running.lines[0].ends_with("2 workers, upstream: the built-in echo"),
             "{:?}",
             running.lines
         );
-        assert_eq!(running.lines[1], "  plugin plugin: ABI 0.2.1");
+        assert_eq!(
+            running.lines[1..],
+            ["  plugin plugin: ABI 0.2.1", "  plugin plugin-2: ABI 0.2.1"]
+        );
         let response = running.get("/hello");
         assert!(
             response.starts_with("HTTP/1.1 200 OK\r\n") && response.contains("GET /hello HTTP/1.1\n"),
