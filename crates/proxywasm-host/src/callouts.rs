@@ -2,6 +2,7 @@
 
 mod grpc;
 
+use crate::callback::Callback;
 use crate::host::{Effect, Host, QueuedEffect};
 use crate::state::State;
 use bytes::Bytes;
@@ -256,7 +257,8 @@ impl Host {
         };
         let (plugin_id, part) = (delivery.plugin_id, delivery.part);
         let instance = (id.vm, id.generation);
-        let returned = self.call_plugin(instance, plugin_id, part.callback(), |callbacks, store| {
+        let callback = Callback::HttpCall(part.phase());
+        let returned = self.call_plugin(instance, plugin_id, callback, |callbacks, store| {
             callbacks.http_calls.answer(store, plugin_id, id.callout, part)
         });
         let Some(returned) = returned else { return true };
@@ -264,7 +266,7 @@ impl Host {
             return true;
         };
         if !state.http.calls.answered(&mut state.common, id.callout, returned) {
-            illegal(&state.common, plugin_id, part.callback(), returned);
+            illegal(&state.common, plugin_id, callback.name(), returned);
         }
         if state.has_effects() {
             self.collect_effects(id.vm);

@@ -1,5 +1,6 @@
 //! Custom callbacks: calls of the embedder into its plugins.
 
+use crate::callback::Callback;
 use crate::config::InstanceStrategy;
 use crate::host::Host;
 use crate::plugin::Plugin;
@@ -51,7 +52,7 @@ impl Host {
         let called = self.call_plugin(
             (running.vm, running.generation),
             plugin_id,
-            "on_custom_callback",
+            Callback::CustomCallback,
             |callbacks, store| {
                 callbacks
                     .ffi

@@ -1,6 +1,7 @@
 //! The host of one worker: events in, outputs out.
 
 use crate::background::Background;
+use crate::callback::Callback;
 use crate::callouts::Callouts;
 use crate::figures::HostFigures;
 use crate::instance::{Callbacks, Root};
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasi_common::stream::Reply;
 use wasi_common::{
-    Buffer, ByteMap, CallScope, Context, ContextType, Direction, LogLevel, Piece as Map, PropertySource,
-    StreamKey, StreamTable, Times,
+    Buffer, ByteMap, Context, ContextType, Direction, LogLevel, Piece as Map, PropertySource, StreamKey,
+    StreamTable, Times,
 };
 use wasi_http::LocalResponse;
 use wasi_queue::Mailbox;
@@ -352,7 +353,7 @@ impl Host {
             self.call_plugin(
                 (vm, generation),
                 plugin_id,
-                "on_log_level_update",
+                Callback::LogLevelUpdate,
                 |callbacks, store| callbacks.log.on_log_level_update(store, level),
             );
         }
@@ -451,11 +452,16 @@ impl Host {
             (filter.phases, filter.bound) = (phases, bound);
             (filter.failure, filter.alive) = (failure, true);
         }
-        let created = self.call(key, index, "on_context_create", |callbacks, store, context_id| {
-            callbacks
-                .lifecycle
-                .create_context(store, context_id, plugin_id, kind)
-        });
+        let created = self.call(
+            key,
+            index,
+            Callback::ContextCreate,
+            |callbacks, store, context_id| {
+                callbacks
+                    .lifecycle
+                    .create_context(store, context_id, plugin_id, kind)
+            },
+        );
         if let Some(new_id) = created.filter(|new_id| *new_id != 0 && *new_id != context_id) {
             self.rename_context(key, index, new_id);
         }
@@ -510,7 +516,7 @@ impl Host {
         &mut self,
         key: StreamKey,
         index: usize,
-        callback: &'static str,
+        callback: Callback,
         call: impl FnOnce(&Callbacks, StoreContextMut<'_, State>, u32) -> wasmtime::Result<R>,
     ) -> Option<R> {
         let stream = self
@@ -524,11 +530,14 @@ impl Host {
             .get_mut(vm)
             .filter(|slot| slot.generation == filter.generation)?;
         let instance = slot.instance.as_mut()?;
-        let scope = CallScope::new(filter.plugin_id, context_id, callback);
+        let plugin_id = filter.plugin_id;
         let begun = stream.times.is_some().then(Instant::now);
-        let result = instance.enter(&mut self.streams, scope, |callbacks, store| {
-            call(callbacks, store, context_id)
-        });
+        let result = instance.enter(
+            &mut self.streams,
+            (plugin_id, context_id),
+            callback,
+            |callbacks, store| call(callbacks, store, context_id),
+        );
         if let Some((times, begun)) = stream.times.as_ref().zip(begun) {
             times.called(index, begun, result.is_err());
         }
@@ -541,7 +550,7 @@ impl Host {
             }
             Err(error) => {
                 let at = (vm, slot.generation);
-                self.fail(at, scope, Some(key), &error);
+                self.fail(at, (plugin_id, callback), Some(key), &error);
                 None
             }
         }
@@ -553,7 +562,7 @@ impl Host {
         &mut self,
         (vm, generation): (usize, u64),
         plugin_id: u32,
-        callback: &'static str,
+        callback: Callback,
         call: impl FnOnce(&Callbacks, StoreContextMut<'_, State>) -> wasmtime::Result<R>,
     ) -> Option<R> {
         let slot = self
@@ -561,8 +570,7 @@ impl Host {
             .get_mut(vm)
             .filter(|slot| slot.generation == generation)?;
         let instance = slot.instance.as_mut()?;
-        let scope = CallScope::new(plugin_id, plugin_id, callback);
-        match instance.enter(&mut self.streams, scope, call) {
+        match instance.enter(&mut self.streams, (plugin_id, plugin_id), callback, call) {
             Ok(returned) => {
                 if instance.state().has_effects() {
                     self.collect_effects(vm);
@@ -570,7 +578,7 @@ impl Host {
                 Some(returned)
             }
             Err(error) => {
-                self.fail((vm, generation), scope, None, &error);
+                self.fail((vm, generation), (plugin_id, callback), None, &error);
                 None
             }
         }

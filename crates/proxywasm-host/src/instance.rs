@@ -1,10 +1,11 @@
 //! One instance: a store, the callbacks of its module, and the only way into it.
 
+use crate::callback::Callback;
 use crate::clock::{CallClock, watch};
 use crate::code::Abi;
 use crate::config::PhaseSet;
 use crate::error::{LoadError, StartError};
-use crate::figures::{self, Counted, PluginFigures};
+use crate::figures::{self, Counted, Ended, PluginFigures};
 use crate::plugin::Plugin;
 use crate::profile::Sampling;
 use crate::services::Services;
@@ -180,10 +181,12 @@ impl Instance {
             .set_limit(plugin.config().resources.start_time);
         let sampling = &mut self.store.data_mut().sampling;
         sampling.add(plugin_id, plugin.sampler());
-        let scope = CallScope::new(plugin_id, plugin_id, "on_plugin_start");
-        let started = self.enter(&mut StreamTable::new(), scope, |callbacks, store| {
-            callbacks.lifecycle.start_plugin(store, plugin_id, sizes)
-        });
+        let started = self.enter(
+            &mut StreamTable::new(),
+            (plugin_id, plugin_id),
+            Callback::PluginStart,
+            |callbacks, store| callbacks.lifecycle.start_plugin(store, plugin_id, sizes),
+        );
         self.store.data_mut().clock.set_limit(self.callback_time);
         match started {
             Ok(true) => {}
@@ -253,14 +256,16 @@ impl Instance {
         }
     }
 
-    /// Enters the guest for one callback. The streams of the worker are lent to it for as long.
+    /// Enters the guest for one callback of a plugin, which is for a context of it, or the plugin's own. The streams of the worker are lent to it for as long.
     #[inline]
     pub(crate) fn enter<R>(
         &mut self,
         streams: &mut StreamTable,
-        scope: CallScope,
+        (plugin_id, context_id): (u32, u32),
+        callback: Callback,
         call: impl FnOnce(&Callbacks, StoreContextMut<'_, State>) -> wasmtime::Result<R>,
     ) -> wasmtime::Result<R> {
+        let scope = CallScope::new(plugin_id, context_id, callback.name());
         let state = self.store.data_mut();
         std::mem::swap(&mut state.common.streams, streams);
         state.common.scope = scope;
@@ -282,8 +287,14 @@ impl Instance {
         }
         let (long, memory) = (state.clock.seen(), state.limits.memory_bytes());
         self.figures.set_memory(memory);
-        self.figures
-            .called(scope.plugin_id, result.is_err(), begun, long, copied::take());
+        let ended = Ended {
+            callback,
+            trapped: result.is_err(),
+            begun,
+            long,
+            copied: copied::take(),
+        };
+        self.figures.called(plugin_id, ended);
         result
     }
 

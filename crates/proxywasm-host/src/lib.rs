@@ -69,6 +69,7 @@ mod bytestream;
     reason = "wasmtime cannot check that compiled code is what it compiled; `cache::artifact` does"
 )]
 mod cache;
+mod callback;
 mod callouts;
 mod clock;
 mod code;
@@ -95,6 +96,7 @@ mod times;
 mod vm;
 
 pub use cache::{CacheError, CacheFigures, CacheSettings, PrivateDirectory};
+pub use callback::Callback;
 pub use callouts::{CalloutId, Command};
 pub use code::{Abi, COMPONENT_MARKER, PluginCode};
 pub use config::{

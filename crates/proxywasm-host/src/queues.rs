@@ -1,5 +1,6 @@
 //! Queues: what was added to them is told to plugins, from whatever worker it came.
 
+use crate::callback::Callback;
 use crate::host::Host;
 use crate::services::Services;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl Host {
         let told = self.call_plugin(
             (vm, generation),
             plugin_id,
-            "on_shared_queue_ready",
+            Callback::SharedQueueReady,
             |callbacks, store| callbacks.queues.on_shared_queue_ready(store, plugin_id, queue_id),
         );
         // Otherwise it failed, and another consumer is told.

@@ -1,5 +1,6 @@
 //! Timers: when which instance has one that is due, and the plugins that are called for it.
 
+use crate::callback::Callback;
 use crate::host::Host;
 use crate::state::State;
 use std::collections::BTreeSet;
@@ -72,7 +73,7 @@ impl Host {
                 self.call_plugin(
                     (vm, generation),
                     timer.plugin_id,
-                    "on_timer_ready",
+                    Callback::TimerReady,
                     |callbacks, store| callbacks.timers.on_timer_ready(store, timer),
                 );
                 if let Some(state) = self.state_of(vm, generation) {

@@ -1,5 +1,6 @@
 //! The instances of a worker, and how failed ones are replaced.
 
+use crate::callback::Callback;
 use crate::clock::thread_time;
 use crate::config::InstanceStrategy;
 use crate::host::Host;
@@ -125,7 +126,7 @@ impl Host {
             }
             Err(error) => {
                 tracing::error!(plugin = plugin.name(), "an instance cannot be started: {error}");
-                figures.failed("on_plugin_start", error.to_string());
+                figures.failed(Callback::PluginStart, error.to_string());
                 // Other plugins of the instance lose it too: their streams get their policy.
                 let generation = slot.generation;
                 let restarts = Restarts::of(plugin.config());

@@ -92,6 +92,21 @@ pub enum Part {
     },
 }
 
+/// Which callback tells of what came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The end of a unary call.
+    CallResponse,
+    /// The metadata that precedes the messages of a stream.
+    InitialMetadata,
+    /// A message of a stream.
+    Message,
+    /// The metadata that follows the messages of a stream.
+    TrailingMetadata,
+    /// The end of a stream.
+    Close,
+}
+
 /// The codes of gRPC.
 pub mod code {
     /// Success.
@@ -144,19 +159,43 @@ impl Effect {
 // === impl Part ===
 
 impl Part {
-    /// The name of the callback on the seed page.
-    pub fn callback(self) -> &'static str {
+    /// Which callback tells it.
+    pub fn phase(self) -> Phase {
         match self {
-            Self::CallResponse { .. } => "on_grpc_call_response",
-            Self::InitialMetadata { .. } => "on_grpc_stream_response_header_metadata",
-            Self::Message { .. } => "on_grpc_stream_response_message",
-            Self::TrailingMetadata { .. } => "on_grpc_stream_response_trailer_metadata",
-            Self::Close { .. } => "on_grpc_stream_close",
+            Self::CallResponse { .. } => Phase::CallResponse,
+            Self::InitialMetadata { .. } => Phase::InitialMetadata,
+            Self::Message { .. } => Phase::Message,
+            Self::TrailingMetadata { .. } => Phase::TrailingMetadata,
+            Self::Close { .. } => Phase::Close,
         }
     }
 
     /// Whether no other callback follows it.
     pub fn is_last(self) -> bool {
         matches!(self, Self::CallResponse { .. } | Self::Close { .. })
+    }
+}
+
+// === impl Phase ===
+
+impl Phase {
+    /// All callbacks.
+    pub const ALL: [Self; 5] = [
+        Self::CallResponse,
+        Self::InitialMetadata,
+        Self::Message,
+        Self::TrailingMetadata,
+        Self::Close,
+    ];
+
+    /// The name of the callback on the seed page.
+    pub fn callback(self) -> &'static str {
+        match self {
+            Self::CallResponse => "on_grpc_call_response",
+            Self::InitialMetadata => "on_grpc_stream_response_header_metadata",
+            Self::Message => "on_grpc_stream_response_message",
+            Self::TrailingMetadata => "on_grpc_stream_response_trailer_metadata",
+            Self::Close => "on_grpc_stream_close",
+        }
     }
 }

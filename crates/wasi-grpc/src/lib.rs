@@ -109,7 +109,7 @@ pub mod request;
 pub use self::core::Grpc;
 pub use bindings::{Callbacks, add_to_linker};
 pub use callbacks::GrpcCallbacks;
-pub use event::{Delivery, Effect, Event, Part, code};
+pub use event::{Delivery, Effect, Event, Part, Phase, code};
 pub use request::{Request, Target};
 
 #[cfg(doctest)]

@@ -91,7 +91,9 @@ pub mod local_response;
 pub use self::core::{Effect, Http, Part, Phase, is_grpc, is_legal};
 pub use bindings::{Callbacks, add_to_linker};
 pub use callbacks::HttpCallbacks;
-pub use calls::{CallEffect, CallEvent, CallPart, CallRequest, Calls, Delivery, HttpCallCallbacks};
+pub use calls::{
+    CallEffect, CallEvent, CallPart, CallPhase, CallRequest, Calls, Delivery, HttpCallCallbacks,
+};
 pub use local_response::{Answered, LocalResponse};
 pub use wasi_common::{Action, Returned, UnknownAction};
 

@@ -1,6 +1,7 @@
 //! gRPC callouts: unary calls and streams.
 
 use super::{CalloutId, Command, illegal};
+use crate::callback::Callback;
 use crate::host::{Effect, Host, QueuedEffect};
 use wasi_common::CalloutKind;
 use wasi_grpc::{Effect as GrpcEffect, Event};
@@ -87,7 +88,8 @@ impl Host {
         };
         let (plugin_id, part) = (delivery.plugin_id, delivery.part);
         let instance = (id.vm, id.generation);
-        let returned = self.call_plugin(instance, plugin_id, part.callback(), |callbacks, store| {
+        let callback = Callback::Grpc(part.phase());
+        let returned = self.call_plugin(instance, plugin_id, callback, |callbacks, store| {
             callbacks.grpc.answer(store, plugin_id, id.callout, part)
         });
         let Some(returned) = returned else { return true };
@@ -95,7 +97,7 @@ impl Host {
             return true;
         };
         if !state.grpc.answered(&mut state.common, id.callout, returned) {
-            illegal(&state.common, plugin_id, part.callback(), returned);
+            illegal(&state.common, plugin_id, callback.name(), returned);
         }
         if state.has_effects() {
             self.collect_effects(id.vm);

@@ -5,14 +5,20 @@
 //! take long, but those the engine's ticks see anyway: from the first tick that finds a callback running, its time is measured, and the
 //! sample is of what was before. So the sum is right on average, and no rare long callback is missed or counted many times.
 
+mod bounds;
+mod callbacks;
 mod cell;
+mod named;
 
+pub use bounds::{CALLBACK_BOUNDS, REQUEST_BOUNDS};
+pub use callbacks::CallbackCounts;
 pub use cell::{Counter, Distribution, Durations, Gauge};
+pub use named::Named;
 
+use crate::callback::Callback;
 use crate::clock::thread_time;
 use cell::nanos;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use wasi_common::copied::Copied;
@@ -21,8 +27,8 @@ use wasi_common::copied::Copied;
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct PluginFigures {
-    /// Callbacks that were called, of whatever kind.
-    pub callbacks: Counter,
+    /// Callbacks that were called, but for those of its start.
+    pub callbacks: CallbackCounts,
     /// The processor time of its callbacks and starts, in nanoseconds; an estimate from one callback in 64.
     pub processor_nanos: Counter,
     /// The processor times of those callbacks.
@@ -54,14 +60,25 @@ pub struct PluginFailure {
     /// When.
     pub at: SystemTime,
     /// The callback.
-    pub callback: &'static str,
+    pub callback: Callback,
     /// Why, and in the lines that follow the first, where in its code.
     pub reason: String,
 }
 
 /// What a host counts, by the names of its plugins. A plugin that takes over from one of the same name goes on with its figures.
 #[derive(Debug, Default)]
-pub struct HostFigures(Mutex<BTreeMap<String, Arc<PluginFigures>>>);
+pub struct HostFigures(Named<String, PluginFigures>);
+
+/// A callback that has returned.
+pub(crate) struct Ended {
+    pub(crate) callback: Callback,
+    pub(crate) trapped: bool,
+    /// The clock of the thread when it began, where it was measured.
+    pub(crate) begun: Option<Duration>,
+    /// The part of its time since a tick saw it.
+    pub(crate) long: Option<Duration>,
+    pub(crate) copied: Copied,
+}
 
 /// The figures of the plugins of one instance, which it is counted in while it lives.
 #[derive(Debug, Default)]
@@ -72,26 +89,6 @@ pub(crate) struct Counted {
 
 /// How many callbacks one stands for that is measured.
 const SAMPLE: u32 = 64;
-
-/// The bounds of the buckets of processor time.
-const BOUNDS: &[Duration] = &[
-    Duration::from_micros(1),
-    Duration::from_nanos(2_500),
-    Duration::from_micros(5),
-    Duration::from_micros(10),
-    Duration::from_micros(25),
-    Duration::from_micros(50),
-    Duration::from_micros(100),
-    Duration::from_micros(250),
-    Duration::from_micros(500),
-    Duration::from_millis(1),
-    Duration::from_micros(2_500),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(25),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-];
 
 thread_local! {
     /// The state of the generator that draws which callbacks are measured. Nobody's secret depends on it.
@@ -115,9 +112,9 @@ pub(crate) fn sample() -> Option<Duration> {
 impl Default for PluginFigures {
     fn default() -> Self {
         Self {
-            callbacks: Counter::default(),
+            callbacks: CallbackCounts::default(),
             processor_nanos: Counter::default(),
-            callback_times: Durations::new(BOUNDS),
+            callback_times: Durations::new(CALLBACK_BOUNDS),
             traps: Counter::default(),
             starts: Counter::default(),
             failed_starts: Counter::default(),
@@ -140,7 +137,7 @@ impl PluginFigures {
     }
 
     /// It failed.
-    pub(crate) fn failed(&self, callback: &'static str, reason: String) {
+    pub(crate) fn failed(&self, callback: Callback, reason: String) {
         let failure = PluginFailure {
             at: SystemTime::now(),
             callback,
@@ -158,10 +155,16 @@ impl PluginFigures {
         }
     }
 
-    /// A callback has returned. `begun` is the clock of the thread where it was measured, `long` the part of its time since a tick saw it.
     #[inline]
-    fn called(&self, trapped: bool, begun: Option<Duration>, long: Option<Duration>, copied: Copied) {
-        self.callbacks.add(1);
+    fn called(&self, ended: Ended) {
+        let Ended {
+            callback,
+            trapped,
+            begun,
+            long,
+            copied,
+        } = ended;
+        self.callbacks.add(callback);
         if trapped {
             self.traps.add(1);
         }
@@ -193,19 +196,12 @@ impl PluginFigures {
 impl HostFigures {
     /// The figures of a plugin.
     pub fn plugin(&self, name: &str) -> Arc<PluginFigures> {
-        let mut plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(figures) = plugins.get(name) {
-            return Arc::clone(figures);
-        }
-        Arc::clone(plugins.entry(name.to_owned()).or_default())
+        self.0.get(name.to_owned(), PluginFigures::default)
     }
 
     /// The figures of all plugins that were ever started, by their names.
     pub fn plugins(&self) -> Vec<(String, Arc<PluginFigures>)> {
-        let plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = plugins.iter();
-        all.map(|(name, figures)| (name.clone(), Arc::clone(figures)))
-            .collect()
+        self.0.all()
     }
 }
 
@@ -242,16 +238,9 @@ impl Counted {
 
     /// A callback of a plugin has returned. Those of its start are none of these.
     #[inline]
-    pub(crate) fn called(
-        &self,
-        plugin_id: u32,
-        trapped: bool,
-        begun: Option<Duration>,
-        long: Option<Duration>,
-        copied: Copied,
-    ) {
+    pub(crate) fn called(&self, plugin_id: u32, ended: Ended) {
         if let Some(figures) = self.of(plugin_id) {
-            figures.called(trapped, begun, long, copied);
+            figures.called(ended);
         }
     }
 

@@ -108,7 +108,7 @@ impl Host {
             Ok(action) => format!("{action:?}"),
             Err(number) => number.0.to_string(),
         };
-        let callback = at.callback(part);
+        let callback = at.callback(part).name();
         let plugin = self.plugin_name(at);
         tracing::warn!(
             plugin,

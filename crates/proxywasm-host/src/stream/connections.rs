@@ -3,6 +3,7 @@
 //! *In order*: each plugin's share goes on to its end, and a connection is closed when what goes to it has been written. *Reset*: both at
 //! once, and what is on its way is dropped.
 
+use crate::callback::Callback;
 use crate::host::{Effect, Host, StreamId};
 use crate::output::{Output, ResetReason};
 use crate::stream::effects::DIRECTIONS;
@@ -152,9 +153,14 @@ impl Host {
                 filter.phases.contains_bytestream(phase) && !filter.lanes.iter().all(|lane| lane.bypassed)
             });
             if called {
-                self.call(key, index, phase.callback(), |callbacks, store, context_id| {
-                    callbacks.bytestream.closed(store, side, context_id, source)
-                });
+                self.call(
+                    key,
+                    index,
+                    Callback::Bytestream(phase),
+                    |callbacks, store, context_id| {
+                        callbacks.bytestream.closed(store, side, context_id, source)
+                    },
+                );
             }
         }
     }

@@ -1,13 +1,14 @@
 //! The end of streams and of plugins, also where a plugin puts it off.
 
 use crate::backtrace::Failure;
+use crate::callback::Callback;
 use crate::host::{Deferred, DeferredEnd, Host, StreamId};
 use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::stream::{LaneState, StreamState};
 use std::time::{Duration, Instant};
 use wasi_common::stream::Reply;
-use wasi_common::{CallScope, ContextType, StreamKey, StreamTable};
+use wasi_common::{ContextType, StreamKey, StreamTable};
 
 /// The longest that an end is put off, whatever the configuration says.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -136,7 +137,7 @@ impl Host {
         let ended = self.call(
             key,
             index,
-            "on_context_finalize",
+            Callback::ContextFinalize,
             |callbacks, store, context_id| callbacks.lifecycle.finalize_context(store, context_id),
         );
         match ended {
@@ -190,7 +191,7 @@ impl Host {
                     return;
                 };
                 let (key, index) = (context.stream, context.filter);
-                let finished = self.call(key, index, "on_log", |callbacks, store, context_id| {
+                let finished = self.call(key, index, Callback::Log, |callbacks, store, context_id| {
                     callbacks.lifecycle.finish_context(store, context_id)
                 });
                 if finished.is_some() {
@@ -248,10 +249,12 @@ impl Host {
         if plugin.is_none_or(|plugin| std::mem::replace(&mut plugin.shutting_down, true)) {
             return;
         }
-        let scope = CallScope::new(root.plugin_id, root.plugin_id, "on_plugin_shutdown");
-        let completed = instance.enter(&mut StreamTable::new(), scope, |callbacks, store| {
-            callbacks.lifecycle.shut_plugin_down(store, root.plugin_id)
-        });
+        let completed = instance.enter(
+            &mut StreamTable::new(),
+            (root.plugin_id, root.plugin_id),
+            Callback::PluginShutdown,
+            |callbacks, store| callbacks.lifecycle.shut_plugin_down(store, root.plugin_id),
+        );
         self.collect_effects(vm);
         match completed {
             Ok(true) => self.delete_root(vm, id, root.plugin_id),
@@ -276,10 +279,12 @@ impl Host {
         let Some(instance) = slot.instance.as_mut() else {
             return;
         };
-        let scope = CallScope::new(plugin_id, plugin_id, "on_delete");
-        let deleted = instance.enter(&mut StreamTable::new(), scope, |callbacks, store| {
-            callbacks.lifecycle.delete_plugin(store, plugin_id)
-        });
+        let deleted = instance.enter(
+            &mut StreamTable::new(),
+            (plugin_id, plugin_id),
+            Callback::Delete,
+            |callbacks, store| callbacks.lifecycle.delete_plugin(store, plugin_id),
+        );
         if let Err(error) = deleted {
             tracing::error!("a plugin failed while it was deleted: {}", Failure(&error));
             return self.fail_vm(vm, generation);

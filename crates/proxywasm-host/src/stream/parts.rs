@@ -1,5 +1,6 @@
 //! A part of a message comes to a filter.
 
+use crate::callback::Callback;
 use crate::host::Host;
 use crate::stream::{Hold, LaneState, Piece, Place, StreamState, Work};
 use wasi_bytestream::Side;
@@ -79,7 +80,7 @@ impl Host {
         let Some(num_headers) = self.begin(at, Some(Map::Headers)) else {
             return;
         };
-        let callback = Phase::new(at.direction, Part::Headers).callback();
+        let callback = Callback::Http(Phase::new(at.direction, Part::Headers));
         let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
             callbacks
                 .http
@@ -196,7 +197,7 @@ impl Host {
         let Some(num_trailers) = self.begin(at, Some(Map::Trailers)) else {
             return;
         };
-        let callback = Phase::new(at.direction, Part::Trailers).callback();
+        let callback = Callback::Http(Phase::new(at.direction, Part::Trailers));
         let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
             callbacks
                 .http
@@ -215,7 +216,7 @@ impl Host {
         let Some(num_elements) = self.begin(at, Some(Map::Metadata)) else {
             return;
         };
-        let callback = Phase::new(at.direction, Part::Metadata).callback();
+        let callback = Callback::Http(Phase::new(at.direction, Part::Metadata));
         let returned = self.call(at.key, at.index, callback, |callbacks, store, context_id| {
             callbacks
                 .http
@@ -351,11 +352,11 @@ impl At {
         Self { direction, ..self }
     }
 
-    /// The name of the callback for a part.
-    pub(crate) fn callback(self, part: Part) -> &'static str {
+    /// The callback for a part.
+    pub(crate) fn callback(self, part: Part) -> Callback {
         match self.kind {
-            ContextType::Http => Phase::new(self.direction, part).callback(),
-            ContextType::Bytestream => self.bytestream_phase(part).callback(),
+            ContextType::Http => Callback::Http(Phase::new(self.direction, part)),
+            ContextType::Bytestream => Callback::Bytestream(self.bytestream_phase(part)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Local responses, resets, and what happens when a plugin fails.
 
 use crate::backtrace::Failure;
+use crate::callback::Callback;
 use crate::config::FailurePolicy;
 use crate::host::{Host, StreamId};
 use crate::instance::Instance;
@@ -10,7 +11,7 @@ use crate::stream::parts::At;
 use crate::stream::{Length, Piece, Place, StreamState, Work};
 use std::time::Instant;
 use wasi_common::stream::Reply;
-use wasi_common::{Buffer, CallScope, ContextType, Direction, Piece as Map, StreamKey};
+use wasi_common::{Buffer, ContextType, Direction, Piece as Map, StreamKey};
 use wasi_http::LocalResponse;
 
 impl Host {
@@ -128,7 +129,7 @@ impl Host {
     pub(crate) fn fail(
         &mut self,
         (vm, generation): (usize, u64),
-        scope: CallScope,
+        (plugin_id, callback): (u32, Callback),
         stream: Option<StreamKey>,
         error: &wasmtime::Error,
     ) {
@@ -136,13 +137,13 @@ impl Host {
             return;
         };
         let reason = Failure(error).to_string();
-        if let Some(figures) = instance.figures(scope.plugin_id) {
-            figures.failed(scope.callback, reason.clone());
+        if let Some(figures) = instance.figures(plugin_id) {
+            figures.failed(callback, reason.clone());
         }
-        let plugin = instance.state().common.contexts.plugin(scope.plugin_id);
+        let plugin = instance.state().common.contexts.plugin(plugin_id);
         tracing::error!(
             plugin = plugin.map_or("", |plugin| plugin.settings.name.as_str()),
-            callback = scope.callback,
+            callback = callback.name(),
             stream = stream.map(StreamKey::index),
             "a plugin failed: {reason}"
         );

@@ -2,6 +2,7 @@
 
 use crate::common::{Bench, component};
 use proxywasm_host::figures::PluginFigures;
+use proxywasm_host::{Callback, Direction, Part, Phase};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,15 @@ fn callbacks_copies_memory_and_instances() {
         }
         assert!(callbacks >= 2);
         assert_eq!(figures.callbacks.get(), callbacks * round);
+        let called = Callback::all().map(|callback| (callback, figures.callbacks.of(callback)));
+        let called: Vec<_> = called.filter(|(_, count)| *count > 0).collect();
+        let expected = [
+            Callback::ContextCreate,
+            Callback::ContextFinalize,
+            Callback::Http(Phase::new(Direction::Request, Part::Headers)),
+            Callback::Http(Phase::new(Direction::Response, Part::Headers)),
+        ];
+        assert_eq!(called, expected.map(|callback| (callback, round)));
     }
     assert_eq!((figures.traps.get(), figures.failed_starts.get()), (0, 0));
     bench.host.shut_all_down();

@@ -20,10 +20,8 @@ pub(crate) use status::{StatusClass, Statuses};
 pub(crate) use totals::{ListenerTotals, PluginTotals, Totals, UpstreamTotals};
 
 use crate::upstream::{ConnectError, UpstreamError};
-use proxywasm_host::figures::{Counter, Durations, Gauge, HostFigures};
-use std::collections::BTreeMap;
+use proxywasm_host::figures::{Counter, Durations, Gauge, HostFigures, Named, REQUEST_BOUNDS};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// The figures of a process.
 #[derive(Debug, Default)]
@@ -122,29 +120,6 @@ pub(crate) struct AccessLogFigures {
     pub(crate) dropped: Mutex<Vec<Arc<Counter>>>,
 }
 
-/// Figures by a name.
-#[derive(Debug)]
-struct Named<K, F>(Mutex<BTreeMap<K, Arc<F>>>);
-
-/// The bounds of the buckets of durations.
-const BOUNDS: &[Duration] = &[
-    Duration::from_micros(250),
-    Duration::from_micros(500),
-    Duration::from_millis(1),
-    Duration::from_micros(2_500),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(25),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_millis(2_500),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
-
 // === impl Figures ===
 
 impl Figures {
@@ -221,7 +196,7 @@ impl ListenerFigures {
             failed: Counter::default(),
             bad_ends: BadEnds::default(),
             statuses: Statuses::default(),
-            durations: Durations::new(BOUNDS),
+            durations: Durations::new(REQUEST_BOUNDS),
             received: Counter::default(),
             sent: Counter::default(),
         }
@@ -234,7 +209,7 @@ impl RouteFigures {
     fn new() -> Self {
         Self {
             statuses: Statuses::default(),
-            durations: Durations::new(BOUNDS),
+            durations: Durations::new(REQUEST_BOUNDS),
         }
     }
 }
@@ -247,7 +222,7 @@ impl UpstreamFigures {
             statuses: Statuses::default(),
             errors: Default::default(),
             retries: Counter::default(),
-            durations: Durations::new(BOUNDS),
+            durations: Durations::new(REQUEST_BOUNDS),
             active: Gauge::default(),
             connections: Counter::default(),
             open: Gauge::default(),
@@ -297,28 +272,6 @@ impl UpstreamFailure {
             Self::Overloaded => "overloaded",
             Self::NoEndpoint => "no_endpoint",
         }
-    }
-}
-
-// === impl Named ===
-
-impl<K, F> Default for Named<K, F> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Ord + Clone, F> Named<K, F> {
-    fn get(&self, name: K, new: impl FnOnce() -> F) -> Arc<F> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(name).or_insert_with(|| Arc::new(new())))
-    }
-
-    fn all(&self) -> Vec<(K, Arc<F>)> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter()
-            .map(|(name, figures)| (name.clone(), Arc::clone(figures)))
-            .collect()
     }
 }
 

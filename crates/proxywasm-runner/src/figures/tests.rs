@@ -2,6 +2,7 @@
 
 use super::*;
 use http::StatusCode;
+use std::time::Duration;
 
 #[test]
 fn workers_are_added_up_and_names_keep_their_figures() {

@@ -2,6 +2,7 @@
 
 use super::reloads::ReloadTotals;
 use super::{BadEnd, Figures, RouteName, StatusClass, UpstreamFailure};
+use proxywasm_host::Callback;
 use proxywasm_host::figures::{Distribution, PluginFailure, PluginFigures};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,7 +56,8 @@ pub(crate) struct UpstreamTotals {
 /// Of one plugin.
 #[derive(Debug, Default)]
 pub(crate) struct PluginTotals {
-    pub(crate) callbacks: u64,
+    /// In the order of [`Callback::all`].
+    pub(crate) callbacks: [u64; Callback::COUNT],
     pub(crate) processor: Duration,
     pub(crate) callback_times: Distribution,
     pub(crate) traps: u64,
@@ -155,8 +157,16 @@ impl RequestTotals {
 // === impl PluginTotals ===
 
 impl PluginTotals {
+    /// Callbacks that were called at least once, by their names.
+    pub(crate) fn callbacks(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let names = Callback::all().map(Callback::name);
+        names.zip(self.callbacks).filter(|(_, count)| *count > 0)
+    }
+
     fn add(&mut self, figures: &PluginFigures) {
-        self.callbacks += figures.callbacks.get();
+        let counts = Callback::all().map(|callback| figures.callbacks.of(callback));
+        let callbacks = self.callbacks.iter_mut().zip(counts);
+        callbacks.for_each(|(sum, count)| *sum += count);
         self.processor += Duration::from_nanos(figures.processor_nanos.get());
         self.callback_times.add(&figures.callback_times.distribution());
         self.traps += figures.traps.get();

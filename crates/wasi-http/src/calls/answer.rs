@@ -54,6 +54,19 @@ pub enum CallPart {
     },
 }
 
+/// Which callback tells of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallPhase {
+    /// The one for a whole answer.
+    Response,
+    /// That for headers.
+    Headers,
+    /// That for a piece of the body.
+    Body,
+    /// That for trailers.
+    Trailers,
+}
+
 /// One callout. What a plugin can read of it is moved to the table of callouts for its callbacks.
 pub(super) struct Call {
     pub(super) plugin_id: u32,
@@ -296,13 +309,30 @@ impl CallEvent {
 // === impl CallPart ===
 
 impl CallPart {
-    /// The name of the callback that tells it, as on the seed page.
+    /// Which callback tells it.
+    pub fn phase(self) -> CallPhase {
+        match self {
+            Self::Response { .. } => CallPhase::Response,
+            Self::Headers { .. } => CallPhase::Headers,
+            Self::Body { .. } => CallPhase::Body,
+            Self::Trailers { .. } => CallPhase::Trailers,
+        }
+    }
+}
+
+// === impl CallPhase ===
+
+impl CallPhase {
+    /// All callbacks, in the order of an answer.
+    pub const ALL: [Self; 4] = [Self::Response, Self::Headers, Self::Body, Self::Trailers];
+
+    /// The name of the callback on the seed page.
     pub fn callback(self) -> &'static str {
         match self {
-            Self::Response { .. } => "on_http_call_response",
-            Self::Headers { .. } => "on_http_call_response_headers",
-            Self::Body { .. } => "on_http_call_response_body",
-            Self::Trailers { .. } => "on_http_call_response_trailers",
+            Self::Response => "on_http_call_response",
+            Self::Headers => "on_http_call_response_headers",
+            Self::Body => "on_http_call_response_body",
+            Self::Trailers => "on_http_call_response_trailers",
         }
     }
 }

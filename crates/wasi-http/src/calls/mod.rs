@@ -7,7 +7,7 @@ mod answer;
 mod callbacks;
 mod request;
 
-pub use answer::{CallEvent, CallPart};
+pub use answer::{CallEvent, CallPart, CallPhase};
 pub use callbacks::HttpCallCallbacks;
 pub use request::CallRequest;
 

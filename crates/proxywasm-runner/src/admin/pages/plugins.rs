@@ -10,6 +10,7 @@ use crate::recent::Message;
 use http::StatusCode;
 use proxywasm_host::Plugin as Of;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::{Instant, SystemTime};
 
@@ -29,6 +30,8 @@ struct Plugin<'a> {
     instances: u64,
     memory_bytes: u64,
     callbacks: u64,
+    /// Those that were called, by their names.
+    callbacks_by_name: BTreeMap<&'static str, u64>,
     cpu_seconds: f64,
     /// Of a sample of callbacks.
     callback_cpu: Durations,
@@ -117,12 +120,13 @@ impl<'a> Plugin<'a> {
             standing,
             last_failure: counted.last_failure.as_ref().map(|failure| Failure {
                 time: seconds(failure.at),
-                callback: failure.callback,
+                callback: failure.callback.name(),
                 reason: &failure.reason,
             }),
             instances: counted.instances,
             memory_bytes: counted.memory_bytes,
-            callbacks: counted.callbacks,
+            callbacks: counted.callbacks().map(|(_, count)| count).sum(),
+            callbacks_by_name: counted.callbacks().collect(),
             cpu_seconds: counted.processor.as_secs_f64(),
             callback_cpu: (&counted.callback_times).into(),
             traps: counted.traps,

@@ -34,7 +34,7 @@ impl Guest {
                 return;
             };
             self.plugin_id = delivery.plugin_id;
-            self.enter(delivery.plugin_id, delivery.part.callback());
+            self.enter(delivery.plugin_id, delivery.part.phase().callback());
             let store = self.store.as_context_mut();
             let returned = self
                 .callbacks
