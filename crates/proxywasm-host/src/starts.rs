@@ -33,6 +33,8 @@ pub(crate) struct Starts {
 pub(crate) const BACK_OFF: Duration = Duration::from_secs(1);
 /// The longest time between two tries to start it.
 pub(crate) const MAX_BACK_OFF: Duration = Duration::from_secs(60);
+/// The longest wait of all, before it is jittered, whatever is configured: 30 days.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 // === impl Restarts ===
 
@@ -112,9 +114,12 @@ impl Starts {
     }
 }
 
-/// How long to wait after a failure, with so many before it in a row: twice as long each time, up to a bound, and jittered.
+/// How long to wait after a failure, with so many before it in a row: twice as long each time, up to a bound, and jittered. The figures
+/// may be any; the wait can be added to a time.
 pub(crate) fn back_off(base: Duration, before: u32, longest: Duration) -> Duration {
-    jittered(base.saturating_mul(1 << before.min(16)).min(longest.max(base)))
+    let base = base.min(LONGEST_WAIT);
+    let wait = base.saturating_mul(1 << before.min(16));
+    jittered(wait.min(longest.max(base)).min(LONGEST_WAIT))
 }
 
 /// A duration between once and one and a half times `base`, so that workers and processes do not start together.
@@ -148,6 +153,38 @@ mod tests {
         starts.succeed(now);
         assert!(!starts.are_held_back(now) && starts.in_a_row() == 0);
         assert_eq!(starts.failures(), 8);
+    }
+
+    #[test]
+    fn any_figures_are_safe() {
+        let figures = [
+            Duration::ZERO,
+            Duration::from_secs(1),
+            LONGEST_WAIT,
+            Duration::MAX,
+        ];
+        for base in figures {
+            for longest in figures {
+                let restarts = Restarts::of(&PluginConfig {
+                    reload_back_off: base,
+                    crash_loop: CrashLoop {
+                        failures: 1,
+                        stable_after: longest,
+                        longest,
+                    },
+                    ..PluginConfig::new("it")
+                });
+                let mut starts = Starts::default();
+                let now = Instant::now();
+                for _ in 0..20 {
+                    starts.fail(restarts, now);
+                    starts.succeed(now);
+                    let (_, wait) = starts.crash(restarts, now).unwrap();
+                    assert!(wait <= LONGEST_WAIT.mul_f64(1.5), "{base:?} {longest:?}");
+                    assert_eq!(starts.are_held_back(now), !base.is_zero(), "{base:?} {longest:?}");
+                }
+            }
+        }
     }
 
     #[test]
