@@ -1,23 +1,16 @@
 //! The bytes of a client's connection, as they pass on their way to HTTP and back.
 
-use crate::transport::{FloodGuard, GOAWAY, Stream};
-use std::io::{self, IoSlice};
+use crate::transport::{FloodGuard, GOAWAY, Stream, Watch, Watched};
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
 /// A stream that tells a [`Meter`] of what it does, and leaves it the connection when HTTP has let go of it.
-#[derive(Debug)]
-pub(super) struct ClientIo {
-    /// There until it is dropped.
-    stream: Option<Stream>,
-    meter: Arc<Meter>,
-    /// Over HTTP/2.
-    guard: Option<FloodGuard>,
-}
+pub(super) type ClientIo = Watched<Arc<Meter>>;
 
 /// What is known of a connection while HTTP owns it. Atomic, for it goes with the stream where that is upgraded; no two threads use it at once.
 #[derive(Debug)]
@@ -86,110 +79,40 @@ impl Meter {
             cell.store(millis.saturating_add(1), Ordering::Relaxed);
         }
     }
+}
 
-    fn note_write<T>(&self, written: &Poll<T>) {
-        if written.is_pending() {
+impl Watch for Arc<Meter> {
+    fn received(&mut self, count: usize) -> io::Result<()> {
+        if count > 0 {
+            self.note(&self.heard);
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, is_taken: bool, _flood: Option<&FloodGuard>) {
+        if !is_taken {
             self.note(&self.stalled);
         } else if self.stalled.load(Ordering::Relaxed) != 0 {
             self.stalled.store(0, Ordering::Relaxed);
         }
     }
-}
-
-// === impl ClientIo ===
-
-impl ClientIo {
-    pub(super) fn new(stream: Stream, meter: &Arc<Meter>, guard: Option<FloodGuard>) -> Self {
-        Self {
-            stream: Some(stream),
-            meter: Arc::clone(meter),
-            guard,
-        }
-    }
-
-    fn stream(&mut self) -> io::Result<Pin<&mut Stream>> {
-        // It is there for as long as this is.
-        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        Ok(Pin::new(stream))
-    }
 
     /// Tells the client why its connection ends, if no frame is under way and it takes what is sent.
-    fn refuse(&mut self, context: &mut Context<'_>) -> io::Error {
-        if self.guard.as_ref().is_some_and(FloodGuard::is_between_frames)
-            && let Ok(mut stream) = self.stream()
-        {
+    fn flooded(
+        &mut self,
+        flood: &FloodGuard,
+        mut stream: Pin<&mut Stream>,
+        context: &mut Context<'_>,
+    ) -> io::Error {
+        if flood.is_between_frames() {
             let _ = stream.as_mut().poll_write(context, &GOAWAY);
             let _ = stream.poll_flush(context);
         }
-        self.meter.flooded.store(true, Ordering::Relaxed);
+        self.flooded.store(true, Ordering::Relaxed);
         io::Error::other("the client floods its connection with frames that carry nothing")
     }
-}
 
-impl Drop for ClientIo {
-    fn drop(&mut self) {
-        let mut left = self.meter.left.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = self.stream.take();
-    }
-}
-
-impl AsyncRead for ClientIo {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        std::task::ready!(this.stream()?.poll_read(context, buffer))?;
-        let came = buffer.filled().get(before..).unwrap_or_default();
-        if !came.is_empty() {
-            this.meter.note(&this.meter.heard);
-        }
-        if this.guard.as_mut().is_some_and(|guard| !guard.receive(came)) {
-            return Poll::Ready(Err(this.refuse(context)));
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for ClientIo {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = this.stream()?.poll_write(context, bytes);
-        this.meter.note_write(&written);
-        if let (Some(guard), Poll::Ready(Ok(count))) = (&mut this.guard, &written) {
-            guard.send(bytes.get(..*count).unwrap_or_default());
-        }
-        written
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let flushed = this.stream()?.poll_flush(context);
-        this.meter.note_write(&flushed);
-        flushed
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().stream()?.poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = this.stream()?.poll_write_vectored(context, slices);
-        this.meter.note_write(&written);
-        if let (Some(guard), Poll::Ready(Ok(count))) = (&mut this.guard, &written) {
-            guard.send_slices(slices, *count);
-        }
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.as_ref().is_some_and(Stream::is_write_vectored)
+    fn ended(&mut self, stream: Stream) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
     }
 }

@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What hyper sets aside for headers without asking for memory each time.
 const HEADERS_WITHOUT_ALLOCATION: usize = 100;
@@ -104,7 +105,7 @@ async fn serve_http1(
     }
     let mut patience = Patience::of(options);
     let served = async {
-        let io = TokioIo::new(ClientIo::new(stream, &meter, None));
+        let io = TokioIo::new(ClientIo::new(stream, None, Arc::clone(&meter)));
         let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
         let mut stops = false;
         loop {
@@ -180,7 +181,7 @@ async fn serve_http2(
     };
     let served = async {
         let guard = FloodGuard::of_client(options.max_idle_frames);
-        let io = TokioIo::new(ClientIo::new(stream, &meter, Some(guard)));
+        let io = TokioIo::new(ClientIo::new(stream, Some(guard), Arc::clone(&meter)));
         let mut connection = pin!(builder.serve_connection(io, service));
         let (mut stops, mut told) = (false, false);
         loop {

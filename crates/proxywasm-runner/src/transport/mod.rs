@@ -9,6 +9,7 @@ mod flood;
 mod listener;
 mod socket;
 mod stream;
+mod watched;
 
 pub use address::{Address, AddressError};
 pub(crate) use executor::LocalExecutor;
@@ -16,3 +17,4 @@ pub(crate) use flood::{FloodGuard, GOAWAY};
 pub(crate) use listener::{BoundListener, Listener};
 pub(crate) use socket::{BoundSocket, Socket};
 pub(crate) use stream::Stream;
+pub(crate) use watched::{Watch, Watched};

@@ -155,3 +155,20 @@ async fn shake_hands(
     })?;
     Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So that one to a server that is gone without a word does not stay for ever.
+    #[tokio::test]
+    async fn connections_are_probed() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::new(listener.local_addr().unwrap().into());
+        let (stream, _) = connect(&endpoint, &[], b"").await.unwrap();
+        let socket = SockRef::from(stream.socket());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(20));
+    }
+}

@@ -1,6 +1,6 @@
 //! One connection to an upstream.
 
-use super::guard::{Allowance, Guarded};
+use super::guard::{Allowance, ServerWatch};
 use super::lease::Streams;
 use super::places::Place;
 use crate::figures::UpstreamFigures;
@@ -110,7 +110,7 @@ impl Connection {
         properties: Arc<UpstreamConnection>,
         counts: Counts,
     ) -> Result<Self, ConnectError> {
-        let (stream, allowance) = Guarded::http1(stream);
+        let (stream, allowance) = ServerWatch::http1(stream);
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEADER_BYTES as usize)
             .max_buf_size(BUFFER)
@@ -132,7 +132,7 @@ impl Connection {
         began: Instant,
         counts: Counts,
     ) -> Result<Self, ConnectError> {
-        let (stream, settled) = Guarded::http2(stream);
+        let (stream, settled) = ServerWatch::http2(stream);
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)

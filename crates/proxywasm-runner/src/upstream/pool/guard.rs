@@ -1,22 +1,22 @@
 //! The bytes of a connection to an upstream, within bounds.
 
-use crate::transport::{FloodGuard, Stream};
-use std::io::{self, IoSlice};
+use crate::transport::{FloodGuard, Stream, Watch, Watched};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::task::Context;
 use tokio::sync::oneshot;
 
 /// A stream of which no more comes before the head of a response than may.
+pub(super) type Guarded = Watched<ServerWatch>;
+
+/// What is looked at of the bytes.
 #[derive(Debug)]
-pub(super) struct Guarded {
-    stream: Stream,
-    allowance: Arc<Allowance>,
-    /// Over HTTP/2.
-    flood: Option<FloodGuard>,
-    /// Told when the codec goes by the settings of the server, which comes first over HTTP/2. Dropped if the connection ends before that.
+pub(super) struct ServerWatch {
+    /// Over HTTP/1.1; over HTTP/2 frames are counted.
+    allowance: Option<Arc<Allowance>>,
+    /// Told when the codec goes by the settings of the server, which come first over HTTP/2. Dropped if the connection ends before that.
     settled: Option<oneshot::Sender<()>>,
 }
 
@@ -57,95 +57,55 @@ impl Allowance {
     }
 }
 
-// === impl Guarded ===
+// === impl ServerWatch ===
 
-impl Guarded {
-    /// A connection of HTTP/1.1, and its allowance.
-    pub(super) fn http1(stream: Stream) -> (Self, Arc<Allowance>) {
+impl ServerWatch {
+    /// Watches a connection of HTTP/1.1. Returns its allowance, too.
+    pub(super) fn http1(stream: Stream) -> (Guarded, Arc<Allowance>) {
         let allowance = Arc::new(Allowance(AtomicUsize::new(usize::MAX)));
-        let guarded = Self {
-            stream,
-            allowance: Arc::clone(&allowance),
-            flood: None,
+        let watch = Self {
+            allowance: Some(Arc::clone(&allowance)),
             settled: None,
         };
-        (guarded, allowance)
+        (Guarded::new(stream, None, watch), allowance)
     }
 
-    /// A connection of HTTP/2, on which each frame counts, and what completes when the settings of the server have come.
-    pub(super) fn http2(stream: Stream) -> (Self, oneshot::Receiver<()>) {
+    /// Watches a connection of HTTP/2, on which each frame counts. What is returned besides completes when the settings of the server have come.
+    pub(super) fn http2(stream: Stream) -> (Guarded, oneshot::Receiver<()>) {
         let (settled, is_settled) = oneshot::channel();
-        let guarded = Self {
-            flood: Some(FloodGuard::of_server(IDLE_FRAMES)),
+        let watch = Self {
+            allowance: None,
             settled: Some(settled),
-            ..Self::http1(stream).0
         };
-        (guarded, is_settled)
+        let flood = FloodGuard::of_server(IDLE_FRAMES);
+        (Guarded::new(stream, Some(flood), watch), is_settled)
+    }
+}
+
+impl Watch for ServerWatch {
+    fn received(&mut self, count: usize) -> io::Result<()> {
+        match &self.allowance {
+            Some(allowance) if !allowance.take(count) => Err(endless()),
+            _ => Ok(()),
+        }
     }
 
-    /// Has looked at what was sent.
-    fn note_sent(&mut self) {
-        if self.settled.is_some() && self.flood.as_ref().is_some_and(FloodGuard::has_answered_settings) {
+    fn sent(&mut self, _is_taken: bool, flood: Option<&FloodGuard>) {
+        if self.settled.is_some() && flood.is_some_and(FloodGuard::has_answered_settings) {
             // An error says that nobody waits for it any more.
             let _ = self.settled.take().map(|settled| settled.send(()));
         }
     }
-}
 
-impl AsyncRead for Guarded {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        std::task::ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        let came = buffer.filled().get(before..).unwrap_or_default();
-        let flood = this.flood.as_mut().is_some_and(|flood| !flood.receive(came));
-        if flood || !this.allowance.take(came.len()) {
-            return Poll::Ready(Err(io::Error::other(
-                "the upstream sends what is no response without end",
-            )));
-        }
-        Poll::Ready(Ok(()))
+    fn flooded(&mut self, _: &FloodGuard, _: Pin<&mut Stream>, _: &mut Context<'_>) -> io::Error {
+        endless()
+    }
+
+    fn ended(&mut self, stream: Stream) {
+        drop(stream);
     }
 }
 
-impl AsyncWrite for Guarded {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        if let (Some(flood), Poll::Ready(Ok(count))) = (&mut this.flood, &written) {
-            flood.send(bytes.get(..*count).unwrap_or_default());
-            this.note_sent();
-        }
-        written
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
-        if let (Some(flood), Poll::Ready(Ok(count))) = (&mut this.flood, &written) {
-            flood.send_slices(slices, *count);
-            this.note_sent();
-        }
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+fn endless() -> io::Error {
+    io::Error::other("the upstream sends what is no response without end")
 }
