@@ -126,6 +126,10 @@ fn it_shows_what_runs_and_goes_on() {
             text(place)
         );
     }
+    // Which callbacks they were, where somebody points at their number.
+    browser.wait_for(
+        "return document.querySelector('#plugins td[title*=\"on_http_request_headers: \"]') !== null",
+    );
     // What comes meanwhile is seen without a reload.
     let mut client = proxy.client();
     assert_eq!(client.request("GET /", &[]).status(), 200);
@@ -136,6 +140,8 @@ fn it_shows_what_runs_and_goes_on() {
     );
     browser.wait_for("return document.querySelectorAll('#plugins .log div').length");
     shoot(&browser, "light");
+    browser.run("document.getElementById('plugins').scrollIntoView()");
+    shoot(&browser, "light-plugins");
     browser.prefer("dark");
     shoot(&browser, "dark");
     browser.resize(400, 900);
@@ -143,7 +149,7 @@ fn it_shows_what_runs_and_goes_on() {
     let overflow = browser.run("return document.documentElement.scrollWidth - window.innerWidth");
     assert!(overflow.as_i64().unwrap() <= 0, "{overflow} pixels stick out");
     shoot(&browser, "narrow");
-    browser.run("window.scrollTo(0, 1100)");
+    browser.run("document.getElementById('plugins').scrollIntoView()");
     shoot(&browser, "narrow-plugins");
     // Nothing that a plugin or the configuration says was taken for HTML, and nothing was loaded that the policy forbids.
     assert!(browser.run("return window.broken === undefined && document.images.length === 0") == true);
