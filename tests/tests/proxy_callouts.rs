@@ -8,8 +8,8 @@
 #![cfg(test)]
 
 use proxywasm_host::{CalloutFailure, PluginConfig};
-use proxywasm_tests::guests::{CALL_COMPONENT, CALL_LEGACY, REPORT_COMPONENT, load};
-use proxywasm_tests::harness::{Client, Message, Origin, Proxy, proxy};
+use proxywasm_tests::guests::{self, CALL_COMPONENT, CALL_LEGACY, REPORT_COMPONENT, load};
+use proxywasm_tests::harness::{Client, GrpcServer, Message, Origin, Proxy, configured, proxy};
 use std::collections::BTreeSet;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -354,4 +354,165 @@ fn an_answer_that_is_larger_than_what_is_held_of_one() {
     assert_eq!(request.start, "POST /big HTTP/1.1");
     assert_eq!(request.header("host").as_deref(), Some("auth!"));
     assert_eq!(request.body, b"ask");
+}
+
+/// A server to which no connection can be made, but does not refuse any: its queue is full. It is for as long as this lives.
+fn full() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        waiting.push(stream);
+    }
+    (address, listener, waiting)
+}
+
+/// A proxy whose plugin calls `auth` by HTTP and, if that answers, `authz` by gRPC. One of both is tested.
+fn with_upstream(guest: &str, tested: &str, upstream: &str, good: SocketAddr, milliseconds: u32) -> Proxy {
+    let other = if tested == "auth" { "authz" } else { "auth" };
+    configured(&format!(
+        r#"
+workers: 1
+admin: {{ address: '127.0.0.1:0' }}
+listeners: [{{ address: '127.0.0.1:0', plugins: [call] }}]
+plugins: [{{ name: call, file: '{}', configuration: 'auth authz {milliseconds}' }}]
+upstreams:
+  - {{ name: {tested}, {upstream} }}
+  - {{ name: {other}, url: 'http://{good}' }}
+"#,
+        guests::path(guest).display()
+    ))
+}
+
+/// What is counted of an upstream: its errors by their reason, and answers.
+fn counted(proxy: &Proxy, upstream: &str) -> Vec<String> {
+    let (_, page) = proxy.ask("GET /metrics", "");
+    let label = format!("upstream=\"{upstream}\",");
+    let names = [
+        "proxywasm_upstream_errors_total",
+        "proxywasm_upstream_requests_total",
+    ];
+    let lines = page
+        .lines()
+        .filter(|line| names.iter().any(|name| line.starts_with(name)) && line.contains(&label));
+    let found = lines.filter_map(|line| {
+        let (rest, count) = line.rsplit_once("\"} ")?;
+        let (_, reason) = rest.rsplit_once('"')?;
+        (count != "0").then(|| format!("{reason} {count}"))
+    });
+    found.collect()
+}
+
+#[test]
+fn why_there_was_no_answer_is_counted() {
+    let (full, _listener, _waiting) = full();
+    let service = service();
+    let closing = Origin::raw(|_, _| {});
+    let url = |address: SocketAddr| format!("url: 'http://{address}'");
+    // The upstream, the path, the time of the plugin, and what is counted.
+    let table = [
+        (url(nobody()), "/ok", 10_000, vec!["connect 1"]),
+        (
+            format!("{}, connect_timeout: 200ms", url(full)),
+            "/ok",
+            10_000,
+            vec!["connect_timeout 1"],
+        ),
+        (url(service.address()), "/hang", 200, vec!["timeout 1"]),
+        (url(closing.address()), "/ok", 10_000, vec!["reset 1"]),
+        (
+            "url: 'http://nobody.invalid:80'".to_owned(),
+            "/ok",
+            10_000,
+            vec!["no_endpoint 1"],
+        ),
+        // It has answered, and then broke off.
+        (url(service.address()), "/drop", 10_000, vec!["2xx 1"]),
+        (url(service.address()), "/404", 10_000, vec!["4xx 1"]),
+    ];
+    for guest in GUESTS {
+        for (upstream, path, milliseconds, expected) in &table {
+            let proxy = with_upstream(guest, "auth", upstream, nobody(), *milliseconds);
+            proxy.client().request(&format!("GET {path}"), &[]);
+            assert_eq!(counted(&proxy, "auth"), *expected, "{guest} {upstream} {path}");
+        }
+    }
+    let hanging = GrpcServer::start();
+    let silent = Origin::raw(|reader, _| {
+        thread::sleep(Duration::from_secs(3600));
+        drop(reader);
+    });
+    let table = [
+        (url(nobody()), 10_000, vec!["connect 1"]),
+        (
+            format!("{}, connect_timeout: 200ms", url(full)),
+            10_000,
+            vec!["connect_timeout 1"],
+        ),
+        (url(silent.address()), 300, vec!["timeout 1"]),
+        // It has sent its initial metadata, and then no message.
+        (url(hanging.address()), 300, vec!["2xx 1"]),
+        (url(closing.address()), 10_000, vec!["reset 1"]),
+    ];
+    for guest in GUESTS {
+        for (upstream, milliseconds, expected) in &table {
+            let proxy = with_upstream(guest, "authz", upstream, service.address(), *milliseconds);
+            proxy.client().request("GET /ok", &[("x-request-id", "hang")]);
+            assert_eq!(counted(&proxy, "authz"), *expected, "{guest} {upstream} by gRPC");
+        }
+    }
+}
+
+#[test]
+fn limits_of_an_upstream_hold_for_calls() {
+    for guest in GUESTS {
+        let service = service();
+        // One is under way, one waits, and the third is one too many.
+        let limits = format!(
+            "url: 'http://{}', limits: {{ requests: 1, pending: 1 }}",
+            service.address()
+        );
+        let proxy = with_upstream(guest, "auth", &limits, nobody(), 60_000);
+        let figure = |name: &str| {
+            let line = format!("proxywasm_upstream_{name}{{upstream=\"auth\"}} ");
+            let (_, page) = proxy.ask("GET /metrics", "");
+            let value = page.lines().find_map(|line_of| line_of.strip_prefix(&line));
+            value.unwrap().parse::<u32>().unwrap()
+        };
+        let mut first = proxy.client();
+        first.send("GET /hang HTTP/1.1\r\nhost: h\r\n\r\n");
+        assert!(service.received().start.contains("/hang"));
+        let mut second = proxy.client();
+        second.send("GET /403 HTTP/1.1\r\nhost: h\r\n\r\n");
+        while figure("pending_requests") == 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(figure("active_requests"), 1);
+        let third = proxy.client().request("GET /403", &[]);
+        assert_eq!(third.status(), 503, "{guest}");
+        assert_eq!(counted(&proxy, "auth"), ["overloaded 1"], "{guest}");
+        assert_eq!(service.received_now().count(), 0, "{guest}: only one was sent");
+    }
+}
+
+/// Calls that wait for a place go out when there is one.
+#[test]
+fn a_call_that_waits_is_sent() {
+    let service = service();
+    for guest in GUESTS {
+        let limits = format!(
+            "url: 'http://{}', limits: {{ requests: 1, pending: 100 }}",
+            service.address()
+        );
+        let proxy = with_upstream(guest, "auth", &limits, nobody(), 60_000);
+        let mut clients: Vec<Client> = (0..8).map(|_| proxy.client()).collect();
+        for client in &mut clients {
+            client.send("GET /403 HTTP/1.1\r\nhost: h\r\n\r\n");
+        }
+        for client in &mut clients {
+            assert_eq!(client.receive(false).status(), 403, "{guest}");
+        }
+        assert_eq!(counted(&proxy, "auth"), ["4xx 8"], "{guest}");
+        assert_eq!(service.received_now().count(), 8);
+    }
 }

@@ -3,7 +3,7 @@
 mod grpc;
 
 use crate::callback::Callback;
-use crate::host::{Effect, Host, QueuedEffect};
+use crate::host::{Effect, Host, QueuedEffect, StreamId};
 use crate::state::State;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,6 +20,15 @@ pub struct CalloutId {
     pub(crate) callout: u32,
 }
 
+/// For which stream a plugin makes a callout: in one of its callbacks for the stream, or in one for the answer to such a callout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CalloutOrigin {
+    /// The stream. It may be over.
+    pub stream: StreamId,
+    /// The place of the plugin in its filter chain.
+    pub filter: usize,
+}
+
 /// What the driver of callouts has to do next.
 #[derive(Debug)]
 pub enum Command {
@@ -30,6 +39,8 @@ pub enum Command {
         id: CalloutId,
         /// The request.
         request: Box<CallRequest>,
+        /// For which stream it is, if for one.
+        origin: Option<CalloutOrigin>,
     },
     /// Begin a gRPC call, and hand over what comes back by [`Host::grpc_event`]. The host keeps the time here too; the timeout in
     /// the request is for the upstream to know.
@@ -38,6 +49,8 @@ pub enum Command {
         id: CalloutId,
         /// The request.
         request: Box<wasi_grpc::Request>,
+        /// For which stream it is, if for one.
+        origin: Option<CalloutOrigin>,
     },
     /// Send a message on a gRPC stream, and say by [`Host::grpc_sent`] when it has left. What waits is bounded by that.
     GrpcSend {
@@ -51,7 +64,12 @@ pub enum Command {
     /// Read on: [`Host::wants_call`] is true again.
     ReadCall(CalloutId),
     /// Stop: what still comes is not wanted. The connection of an answer that has not come is to be given up.
-    CancelCall(CalloutId),
+    CancelCall {
+        /// The callout.
+        id: CalloutId,
+        /// Whether it took too long.
+        late: bool,
+    },
 }
 
 /// Callouts that one call ends because they are late, so that streams get their turn: the callback of each may take its time.
@@ -65,12 +83,15 @@ pub(crate) struct Callouts {
     commands: VecDeque<Command>,
     /// The one whose event is being handled: its driver looks itself whether more is wanted.
     current: Option<CalloutId>,
+    /// For which stream that one is.
+    current_origin: Option<CalloutOrigin>,
 }
 
 struct Open {
     kind: CalloutKind,
     /// How long it may take, and when that is over. Streams go on for as long as they want.
     time: Option<(Duration, Instant)>,
+    origin: Option<CalloutOrigin>,
 }
 
 // === impl Callouts ===
@@ -81,18 +102,29 @@ impl Callouts {
     }
 
     /// Notes a callout that begins, and when it has to be over.
-    fn begin(&mut self, id: CalloutId, kind: CalloutKind, timeout: Option<Duration>) {
+    fn begin(
+        &mut self,
+        id: CalloutId,
+        kind: CalloutKind,
+        timeout: Option<Duration>,
+        origin: Option<CalloutOrigin>,
+    ) {
         // A time beyond what a clock can tell is as good as none.
         let time = timeout.and_then(|timeout| Some((timeout, Instant::now().checked_add(timeout)?)));
         if let Some((_, deadline)) = time {
             self.deadlines.insert((deadline, id));
         }
-        self.open.insert(id, Open { kind, time });
+        self.open.insert(id, Open { kind, time, origin });
     }
 
     /// Whether more may come for a callout.
     fn is_open(&self, id: CalloutId) -> bool {
         self.open.contains_key(&id)
+    }
+
+    /// For which stream a callout is, if it is open.
+    fn origin(&self, id: CalloutId) -> Option<CalloutOrigin> {
+        self.open.get(&id)?.origin
     }
 
     /// Nothing more comes for a callout. Returns it if it was open.
@@ -104,13 +136,19 @@ impl Callouts {
         Some(open)
     }
 
-    /// Has a callout stopped that is under way; one that the driver has not heard of yet is not begun.
-    fn cancel(&mut self, id: CalloutId) -> Option<Open> {
+    /// For which stream a callout is that is being answered by an instance.
+    pub(crate) fn answered_origin(&self, vm: usize, generation: u64) -> Option<CalloutOrigin> {
+        let of_instance = |id: &CalloutId| (id.vm, id.generation) == (vm, generation);
+        self.current.filter(of_instance).and(self.current_origin)
+    }
+
+    /// Has a callout stopped that is under way, and perhaps `late`; one that the driver has not heard of yet is not begun.
+    fn cancel(&mut self, id: CalloutId, late: bool) -> Option<Open> {
         let open = self.end(id)?;
         let unheard = self.commands.iter().any(|command| command.begins(id));
         self.commands.retain(|command| command.callout() != id);
         if !unheard {
-            self.commands.push_back(Command::CancelCall(id));
+            self.commands.push_back(Command::CancelCall { id, late });
         }
         Some(open)
     }
@@ -129,7 +167,7 @@ impl Command {
             | Self::GrpcCall { id, .. }
             | Self::GrpcSend { id, .. }
             | Self::ReadCall(id)
-            | Self::CancelCall(id) => *id,
+            | Self::CancelCall { id, .. } => *id,
         }
     }
 }
@@ -142,18 +180,23 @@ impl Host {
 
     /// Something came back for an HTTP callout. What comes for one that was cancelled, or whose plugin has gone, is dropped.
     pub fn http_call_event(&mut self, id: CalloutId, event: CallEvent) {
+        let origin = self.callouts.origin(id);
         if event.is_last() {
             self.callouts.end(id);
         }
+        self.receive_http_call(id, event, origin);
+    }
+
+    fn receive_http_call(&mut self, id: CalloutId, event: CallEvent, origin: Option<CalloutOrigin>) {
         let Some(state) = self.callout_state(id) else {
             return;
         };
         state.http.calls.receive(id.callout, event);
-        self.callouts.current = Some(id);
+        (self.callouts.current, self.callouts.current_origin) = (Some(id), origin);
         self.collect_effects(id.vm);
         self.deliver_http_call(id);
         self.run();
-        self.callouts.current = None;
+        (self.callouts.current, self.callouts.current_origin) = (None, None);
     }
 
     /// Whether more of the answer to a callout is wanted. While it is not, the driver should not read, so that the peer is slowed
@@ -174,7 +217,13 @@ impl Host {
     }
 
     /// Carries out what plugins asked of their HTTP callouts.
-    pub(crate) fn apply_http_call(&mut self, vm: usize, generation: u64, effect: CallEffect) {
+    pub(crate) fn apply_http_call(
+        &mut self,
+        vm: usize,
+        generation: u64,
+        effect: CallEffect,
+        origin: Option<CalloutOrigin>,
+    ) {
         let callout = effect.callout_id();
         let id = CalloutId {
             vm,
@@ -187,13 +236,13 @@ impl Host {
                     return;
                 };
                 let timeout = request.timeout.unwrap_or(default);
-                self.callouts.begin(id, CalloutKind::Http, Some(timeout));
+                self.callouts.begin(id, CalloutKind::Http, Some(timeout), origin);
                 self.callouts
                     .commands
-                    .push_back(Command::HttpCall { id, request });
+                    .push_back(Command::HttpCall { id, request, origin });
             }
             CallEffect::Cancel { .. } => {
-                self.callouts.cancel(id);
+                self.callouts.cancel(id, false);
             }
             CallEffect::Resume { .. } => {
                 if !self.deliver_http_call(id) {
@@ -217,16 +266,18 @@ impl Host {
         let due: Vec<CalloutId> = due.map(|(_, id)| *id).take(LATE_PER_TURN).collect();
         for id in due {
             // The callback of another may have closed it.
-            let Some(open) = self.callouts.cancel(id) else {
+            let Some(open) = self.callouts.cancel(id, true) else {
                 continue;
             };
             let timeout = open.time.map_or(Duration::ZERO, |(timeout, _)| timeout);
             match open.kind {
-                CalloutKind::Http => self.http_call_event(id, CallEvent::TimedOut(timeout)),
+                CalloutKind::Http => {
+                    self.receive_http_call(id, CallEvent::TimedOut(timeout), open.origin);
+                }
                 CalloutKind::GrpcCall | CalloutKind::GrpcStream => {
                     let reason = format!("no answer within {} ms", timeout.as_millis());
                     let failure = wasi_grpc::Event::failure(code::DEADLINE_EXCEEDED, reason);
-                    self.grpc_event(id, failure);
+                    self.receive_grpc(id, failure, open.origin);
                 }
             }
         }
@@ -242,7 +293,7 @@ impl Host {
         let of_instance = self.callouts.open.range(id(0)..=id(u32::MAX));
         let ids: Vec<CalloutId> = of_instance.map(|(id, _)| *id).collect();
         for id in ids {
-            self.callouts.cancel(id);
+            self.callouts.cancel(id, false);
         }
     }
 
@@ -277,6 +328,7 @@ impl Host {
             effect: Effect::Http(wasi_http::Effect::Call(CallEffect::Resume {
                 callout_id: id.callout,
             })),
+            origin: None,
         });
         true
     }

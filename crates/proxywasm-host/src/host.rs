@@ -2,7 +2,7 @@
 
 use crate::background::Background;
 use crate::callback::Callback;
-use crate::callouts::Callouts;
+use crate::callouts::{CalloutOrigin, Callouts};
 use crate::figures::HostFigures;
 use crate::instance::{Callbacks, Root};
 use crate::message::answered;
@@ -72,6 +72,8 @@ pub(crate) struct QueuedEffect {
     pub(crate) vm: usize,
     pub(crate) generation: u64,
     pub(crate) effect: Effect,
+    /// For which stream it is, if it begins a callout.
+    pub(crate) origin: Option<CalloutOrigin>,
 }
 
 pub(crate) enum Effect {

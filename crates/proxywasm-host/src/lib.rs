@@ -97,7 +97,7 @@ mod vm;
 
 pub use cache::{CacheError, CacheFigures, CacheSettings, PrivateDirectory};
 pub use callback::Callback;
-pub use callouts::{CalloutId, Command};
+pub use callouts::{CalloutId, CalloutOrigin, Command};
 pub use code::{Abi, COMPONENT_MARKER, PluginCode};
 pub use config::{
     CalloutFailure, CrashLoop, FailurePolicy, HeadersPause, InstanceStrategy, PhaseSet, PluginConfig,

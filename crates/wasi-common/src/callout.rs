@@ -49,6 +49,19 @@ pub struct CalloutStatus {
     pub message: Bytes,
 }
 
+/// What was in the way of a callout that got no answer, or not all of it: for whoever carries it out, not for its plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CalloutFault {
+    /// It cannot be sent as the plugin gave it.
+    Unsendable,
+    /// No connection could be made.
+    Connect,
+    /// None was there in time.
+    ConnectTimeout,
+    /// The connection broke, or what came is no answer.
+    Broken,
+}
+
 /// Whether the next callback of a callout can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CalloutFlow {

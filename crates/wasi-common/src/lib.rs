@@ -106,7 +106,9 @@ pub use bindings::types::{
     Action, BufferType, CloseSource, ContextType, LogLevel, MapType, MetricType, Status,
 };
 pub use buffer::Buffer;
-pub use callout::{Callout, CalloutFlow, CalloutKind, CalloutStatus, CalloutTable, CustomParameters};
+pub use callout::{
+    Callout, CalloutFault, CalloutFlow, CalloutKind, CalloutStatus, CalloutTable, CustomParameters,
+};
 pub use context::{Context, ContextTable, Plugin, PluginSettings};
 pub use handle::HandleTable;
 pub use limits::{Limits, MapLimits};

@@ -1,6 +1,6 @@
 //! gRPC callouts: unary calls and streams.
 
-use super::{CalloutId, Command, illegal};
+use super::{CalloutId, CalloutOrigin, Command, illegal};
 use crate::callback::Callback;
 use crate::host::{Effect, Host, QueuedEffect};
 use wasi_common::CalloutKind;
@@ -9,18 +9,23 @@ use wasi_grpc::{Effect as GrpcEffect, Event};
 impl Host {
     /// Something came back for a gRPC callout. What comes for one that was cancelled, or whose plugin has gone, is dropped.
     pub fn grpc_event(&mut self, id: CalloutId, event: Event) {
+        let origin = self.callouts.origin(id);
         if matches!(event, Event::End { .. }) {
             self.callouts.end(id);
         }
+        self.receive_grpc(id, event, origin);
+    }
+
+    pub(super) fn receive_grpc(&mut self, id: CalloutId, event: Event, origin: Option<CalloutOrigin>) {
         let Some(state) = self.callout_state(id) else {
             return;
         };
         state.grpc.receive(id.callout, event);
-        self.callouts.current = Some(id);
+        (self.callouts.current, self.callouts.current_origin) = (Some(id), origin);
         self.collect_effects(id.vm);
         self.deliver_grpc(id);
         self.run();
-        self.callouts.current = None;
+        (self.callouts.current, self.callouts.current_origin) = (None, None);
     }
 
     /// A message of a [`Command::GrpcSend`] has left, and is waited for no longer. It had so many bytes.
@@ -31,7 +36,13 @@ impl Host {
     }
 
     /// Carries out what plugins asked of their gRPC callouts.
-    pub(crate) fn apply_grpc(&mut self, vm: usize, generation: u64, effect: GrpcEffect) {
+    pub(crate) fn apply_grpc(
+        &mut self,
+        vm: usize,
+        generation: u64,
+        effect: GrpcEffect,
+        origin: Option<CalloutOrigin>,
+    ) {
         let callout = effect.callout_id();
         let id = CalloutId {
             vm,
@@ -47,10 +58,10 @@ impl Host {
                 if request.kind == CalloutKind::GrpcCall {
                     request.timeout.get_or_insert(default);
                 }
-                self.callouts.begin(id, request.kind, request.timeout);
+                self.callouts.begin(id, request.kind, request.timeout, origin);
                 self.callouts
                     .commands
-                    .push_back(Command::GrpcCall { id, request });
+                    .push_back(Command::GrpcCall { id, request, origin });
             }
             GrpcEffect::Send {
                 message,
@@ -67,7 +78,7 @@ impl Host {
                 }
             }
             GrpcEffect::Cancel { .. } => {
-                self.callouts.cancel(id);
+                self.callouts.cancel(id, false);
             }
             GrpcEffect::Resume { .. } => {
                 if !self.deliver_grpc(id) {
@@ -108,6 +119,7 @@ impl Host {
             effect: Effect::Grpc(GrpcEffect::Resume {
                 callout_id: id.callout,
             }),
+            origin: None,
         });
         true
     }

@@ -87,6 +87,7 @@ impl Host {
                 vm: from,
                 generation: of,
                 effect: Effect::Http(effect),
+                ..
             } if (*from, *of) == (vm, generation) => match effect {
                 wasi_http::Effect::Respond { context_id, .. } | wasi_http::Effect::Close { context_id } => {
                     *context_id == own

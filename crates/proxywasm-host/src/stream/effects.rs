@@ -1,6 +1,7 @@
 //! What filters asked for besides their action.
 
-use crate::host::{DeferredEnd, Effect, Host, QueuedEffect};
+use crate::callouts::CalloutOrigin;
+use crate::host::{DeferredEnd, Effect, Host, QueuedEffect, StreamId};
 use crate::output::LocalAnswer;
 use crate::output::ResetReason;
 use crate::stream::parts::At;
@@ -19,17 +20,34 @@ impl Host {
             return;
         };
         let state = instance.state();
+        // The scope is that of the callback which has returned.
+        let scope = state.common.scope;
+        let (contexts, callouts) = (&state.common.contexts, &self.callouts);
+        let origin = || {
+            let of_stream = contexts.context(scope.context_id).map(|context| CalloutOrigin {
+                stream: StreamId(context.stream),
+                filter: context.filter,
+            });
+            of_stream.or_else(|| callouts.answered_origin(vm, generation))
+        };
         let (mut http_calls, mut grpc_calls) = (0, 0);
         let mut queue = |effect| {
-            match &effect {
-                Effect::Http(wasi_http::Effect::Call(CallEffect::Send { .. })) => http_calls += 1,
-                Effect::Grpc(wasi_grpc::Effect::Open { .. }) => grpc_calls += 1,
-                _ => {}
-            }
+            let origin = match &effect {
+                Effect::Http(wasi_http::Effect::Call(CallEffect::Send { .. })) => {
+                    http_calls += 1;
+                    origin()
+                }
+                Effect::Grpc(wasi_grpc::Effect::Open { .. }) => {
+                    grpc_calls += 1;
+                    origin()
+                }
+                _ => None,
+            };
             self.effects.push_back(QueuedEffect {
                 vm,
                 generation,
                 effect,
+                origin,
             });
         };
         if state.http.has_effects() {
@@ -56,13 +74,11 @@ impl Host {
             state.timers.arm(Instant::now());
             self.timers.set(vm, state.timers.next_due());
         }
-        if http_calls > 0 || grpc_calls > 0 {
-            // The scope is that of the callback which has returned.
-            let plugin_id = state.common.scope.plugin_id;
-            if let Some(figures) = instance.figures(plugin_id) {
-                figures.http_calls.add(http_calls);
-                figures.grpc_calls.add(grpc_calls);
-            }
+        if (http_calls > 0 || grpc_calls > 0)
+            && let Some(figures) = instance.figures(scope.plugin_id)
+        {
+            figures.http_calls.add(http_calls);
+            figures.grpc_calls.add(grpc_calls);
         }
     }
 
@@ -72,6 +88,7 @@ impl Host {
             vm,
             generation,
             effect,
+            origin,
         } = queued;
         match effect {
             Effect::Http(wasi_http::Effect::Resume {
@@ -102,7 +119,7 @@ impl Host {
                     self.reset(context.stream, ResetReason::Closed);
                 }
             }
-            Effect::Grpc(effect) => self.apply_grpc(vm, generation, effect),
+            Effect::Grpc(effect) => self.apply_grpc(vm, generation, effect, origin),
             Effect::Bytestream(wasi_bytestream::Effect::Resume { context_id, side }) => {
                 if let Some(context) = self.context(vm, generation, context_id) {
                     self.resume(At::of(context, side.direction()));
@@ -113,7 +130,9 @@ impl Host {
                     self.close_in_order(context);
                 }
             }
-            Effect::Http(wasi_http::Effect::Call(effect)) => self.apply_http_call(vm, generation, effect),
+            Effect::Http(wasi_http::Effect::Call(effect)) => {
+                self.apply_http_call(vm, generation, effect, origin);
+            }
             Effect::Lifecycle(wasi_context::Effect::ContextFinished { context_id }) => {
                 self.end_deferred(vm, generation, DeferredEnd::Context { context_id });
             }

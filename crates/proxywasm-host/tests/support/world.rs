@@ -229,7 +229,7 @@ impl World {
                     self.http_calls.push_back(id);
                     text.push_str("out:call\n");
                 }
-                Command::GrpcCall { id, request } => {
+                Command::GrpcCall { id, request, .. } => {
                     self.grpc_calls.push_back(id);
                     let name = match request.kind {
                         CalloutKind::GrpcStream => "open_grpc_stream",
@@ -239,7 +239,7 @@ impl World {
                 }
                 Command::GrpcSend { .. } => text.push_str("out:grpcsend\n"),
                 Command::ReadCall(_) => text.push_str("out:readcall\n"),
-                Command::CancelCall(id) => {
+                Command::CancelCall { id, .. } => {
                     self.http_calls.retain(|other| *other != id);
                     self.grpc_calls.retain(|other| *other != id);
                     text.push_str("out:cancelcall\n");

@@ -1,12 +1,29 @@
 //! A gRPC callout under way.
 
-use super::{Destination, Ticket};
+use super::{Destination, Ticket, Underway};
 use http::StatusCode;
-use proxywasm_host::GrpcEvent;
-use wasi_grpc::backend::{Incoming, Sent};
+use proxywasm_host::{GrpcEvent, GrpcRequest, grpc_code};
+use std::rc::Rc;
+use wasi_grpc::backend::{Call, Incoming};
 
-/// Hands over what comes back, one event after the other, as the plugin wants it; and which messages have been sent.
-pub(super) async fn run(ticket: Ticket, mut incoming: Incoming, mut sent: Sent, destination: Destination) {
+/// Begins it as soon as it may be, and hands over what comes back, one event after the other, as the plugin wants it; and which messages
+/// have been sent.
+pub(super) async fn run(ticket: Ticket, call: Rc<Underway>, request: GrpcRequest) {
+    let (begun, destination) = match begin(&call, &request).await {
+        Ok(begun) => begun,
+        Err(reason) => {
+            tracing::debug!(reason, "a gRPC callout was not sent");
+            let failure = GrpcEvent::failure(grpc_code::UNAVAILABLE, reason);
+            ticket.with(|worker| worker.grpc_event(ticket.id, failure));
+            return;
+        }
+    };
+    let Call {
+        outgoing,
+        mut sent,
+        mut incoming,
+    } = begun;
+    ticket.with(|worker| worker.callouts().begin_sending(ticket.id, outgoing));
     loop {
         let event = tokio::select! {
             event = wanted_event(&ticket, &mut incoming) => event,
@@ -16,16 +33,20 @@ pub(super) async fn run(ticket: Ticket, mut incoming: Incoming, mut sent: Sent, 
             }
         };
         let Some(event) = event else { return };
-        if let GrpcEvent::InitialMetadata(_) = &event {
-            destination.answered(Some(StatusCode::OK));
-        }
-        if let GrpcEvent::End {
-            status,
-            trailing_metadata: None,
-        } = &event
-        {
-            destination.failed();
-            tracing::debug!(code = status.code, reason = ?status.message, "a gRPC callout failed");
+        match &event {
+            GrpcEvent::Message(_) => {}
+            GrpcEvent::InitialMetadata(_)
+            | GrpcEvent::End {
+                trailing_metadata: Some(_),
+                ..
+            } => destination.answered(Some(StatusCode::OK)),
+            GrpcEvent::End {
+                status,
+                trailing_metadata: None,
+            } => {
+                destination.failed(incoming.fault());
+                tracing::debug!(code = status.code, reason = ?status.message, "a gRPC callout failed");
+            }
         }
         let last = matches!(event, GrpcEvent::End { .. });
         ticket.with(|worker| worker.grpc_event(ticket.id, event));
@@ -39,4 +60,11 @@ pub(super) async fn run(ticket: Ticket, mut incoming: Incoming, mut sent: Sent, 
 async fn wanted_event(ticket: &Ticket, incoming: &mut Incoming) -> Option<GrpcEvent> {
     ticket.wanted().await;
     incoming.next().await
+}
+
+async fn begin(call: &Rc<Underway>, request: &GrpcRequest) -> Result<(Call, Destination), String> {
+    let destination = Destination::choose(call, &request.metadata).await?;
+    let authority = destination.authority();
+    let client = destination.client(|target| destination.clients().grpc(target, authority))?;
+    Ok((client.call(request), destination))
 }

@@ -1,16 +1,25 @@
 //! An HTTP callout under way.
 
-use super::{Destination, Ticket};
+use super::{Destination, Ticket, Underway};
 use http::StatusCode;
-use proxywasm_host::CallEvent;
+use proxywasm_host::{CallEvent, CallRequest};
+use std::rc::Rc;
 use wasi_http::backend::Exchange;
 
-/// Hands over what comes back, one piece after the other, as the plugin wants it.
-pub(super) async fn run(ticket: Ticket, mut exchange: Exchange, destination: Destination) {
+/// Sends it as soon as it may be, and hands over what comes back, one piece after the other, as the plugin wants it.
+pub(super) async fn run(ticket: Ticket, call: Rc<Underway>, request: CallRequest) {
+    let (mut exchange, destination) = match begin(&call, request).await {
+        Ok(begun) => begun,
+        Err(reason) => {
+            tracing::debug!(reason, "a callout was not sent");
+            ticket.with(|worker| worker.http_call_event(ticket.id, CallEvent::Failed(reason)));
+            return;
+        }
+    };
     while let Some(event) = exchange.next().await {
         match &event {
             CallEvent::Failed(reason) => {
-                destination.failed();
+                destination.failed(exchange.fault());
                 tracing::debug!(reason, "a callout failed");
             }
             CallEvent::Headers(head) => {
@@ -26,4 +35,10 @@ pub(super) async fn run(ticket: Ticket, mut exchange: Exchange, destination: Des
         }
         ticket.wanted().await;
     }
+}
+
+async fn begin(call: &Rc<Underway>, request: CallRequest) -> Result<(Exchange, Destination), String> {
+    let destination = Destination::choose(call, &request.headers).await?;
+    let client = destination.client(|target| destination.clients().http(target))?;
+    Ok((client.call(request), destination))
 }

@@ -5,26 +5,26 @@
 //! connection; a worker that stops drops them all.
 
 mod clients;
+mod destination;
 mod grpc_call;
 mod http_call;
 
 pub(crate) use clients::Clients;
 
-use crate::cluster::{Balance, Busy, Cluster};
-use crate::figures::{StatusClass, UpstreamFailure};
-use crate::upstream::HttpTarget;
+use crate::cluster::Cluster;
 use crate::worker::Worker;
-use clients::ClientError;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use destination::{Destination, Underway};
 use proxywasm_host::{CallEvent, CallRequest, CalloutId, Command, GrpcEvent, GrpcRequest, grpc_code};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
-use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use wasi_common::ByteMap;
 use wasi_grpc::backend::Outgoing;
+
+/// The host knows the same names, but for one that goes at the same moment.
+const NO_UPSTREAM: &str = "there is no such upstream";
 
 /// The callouts of one worker.
 #[derive(Default)]
@@ -35,19 +35,20 @@ pub(crate) struct Callouts {
     running: RefCell<HashMap<CalloutId, Running>>,
 }
 
-/// The server that a callout goes to, to be told how it was. It counts as busy meanwhile.
-struct Destination {
-    cluster: Rc<Cluster>,
-    server: Busy,
-    begun: Instant,
-}
-
 /// A callout that is under way. Its task ends with it.
 struct Running {
     task: AbortHandle,
     go_on: Rc<Notify>,
+    call: Rc<Underway>,
     /// What is sent besides what it began with, if it is one of gRPC.
-    outgoing: Option<Outgoing>,
+    outgoing: Messages,
+}
+
+/// The messages of a plugin on a gRPC callout.
+enum Messages {
+    /// They wait until it has a connection.
+    Waiting(Vec<(Option<Bytes>, bool)>),
+    Sent(Outgoing),
 }
 
 /// What a task knows of its callout. It keeps no worker alive.
@@ -83,22 +84,21 @@ impl Callouts {
 
     fn carry_out(&self, worker: &Rc<Worker>, command: Command) {
         match command {
-            Command::HttpCall { id, request } => self.begin_http(worker, id, *request),
+            Command::HttpCall { id, request, .. } => self.begin_http(worker, id, *request),
             Command::ReadCall(id) => {
                 if let Some(running) = self.running.borrow().get(&id) {
                     running.go_on.notify_one();
                 }
             }
-            Command::CancelCall(id) => self.end(id),
-            Command::GrpcCall { id, request } => self.begin_grpc(worker, id, &request),
+            Command::CancelCall { id, late } => self.cancel(id, late),
+            Command::GrpcCall { id, request, .. } => self.begin_grpc(worker, id, *request),
             Command::GrpcSend {
                 id,
                 message,
                 end_of_stream,
             } => {
-                let mut running = self.running.borrow_mut();
-                if let Some(outgoing) = running.get_mut(&id).and_then(|running| running.outgoing.as_mut()) {
-                    outgoing.send(message, end_of_stream);
+                if let Some(running) = self.running.borrow_mut().get_mut(&id) {
+                    running.outgoing.send(message, end_of_stream);
                 }
             }
         }
@@ -106,38 +106,27 @@ impl Callouts {
 
     fn begin_http(&self, worker: &Rc<Worker>, id: CalloutId, request: CallRequest) {
         let name = std::str::from_utf8(&request.upstream).unwrap_or_default();
-        let client = Destination::choose(worker, name, &request.headers).and_then(|destination| {
-            let client = destination.client(|target| destination.server.endpoint().calls.http(target))?;
-            Ok((client, destination))
-        });
-        match client {
-            Ok((client, destination)) => {
-                let exchange = client.call(request);
-                self.spawn(worker, id, None, |ticket| {
-                    http_call::run(ticket, exchange, destination)
-                });
-            }
-            Err(reason) => worker.http_call_event(id, CallEvent::Failed(reason)),
+        match worker.clusters().get(name) {
+            Some(cluster) => self.spawn(worker, id, cluster, |ticket, call| {
+                http_call::run(ticket, call, request)
+            }),
+            None => worker.http_call_event(id, CallEvent::Failed(NO_UPSTREAM.to_owned())),
         }
     }
 
-    fn begin_grpc(&self, worker: &Rc<Worker>, id: CalloutId, request: &GrpcRequest) {
-        let chosen = Destination::choose(worker, &request.upstream, &request.metadata);
-        let client = chosen.and_then(|destination| {
-            let client = destination.client(|target| {
-                let calls = &destination.server.endpoint().calls;
-                calls.grpc(target, destination.authority())
-            })?;
-            Ok((client, destination))
-        });
-        match client {
-            Ok((client, destination)) => {
-                let call = client.call(request);
-                self.spawn(worker, id, Some(call.outgoing), |ticket| {
-                    grpc_call::run(ticket, call.incoming, call.sent, destination)
-                });
-            }
-            Err(reason) => worker.grpc_event(id, GrpcEvent::failure(grpc_code::UNAVAILABLE, reason)),
+    fn begin_grpc(&self, worker: &Rc<Worker>, id: CalloutId, request: GrpcRequest) {
+        match worker.clusters().get(&request.upstream) {
+            Some(cluster) => self.spawn(worker, id, cluster, |ticket, call| {
+                grpc_call::run(ticket, call, request)
+            }),
+            None => worker.grpc_event(id, GrpcEvent::failure(grpc_code::UNAVAILABLE, NO_UPSTREAM)),
+        }
+    }
+
+    /// What a plugin sends on a gRPC callout can go out now.
+    fn begin_sending(&self, id: CalloutId, outgoing: Outgoing) {
+        if let Some(running) = self.running.borrow_mut().get_mut(&id) {
+            running.outgoing.begin(outgoing);
         }
     }
 
@@ -145,22 +134,32 @@ impl Callouts {
         &self,
         worker: &Rc<Worker>,
         id: CalloutId,
-        outgoing: Option<Outgoing>,
-        task: impl FnOnce(Ticket) -> F,
+        cluster: Rc<Cluster>,
+        task: impl FnOnce(Ticket, Rc<Underway>) -> F,
     ) {
-        let go_on = Rc::new(Notify::new());
-        let task = task(Ticket {
+        let (go_on, call) = (Rc::new(Notify::new()), Underway::new(cluster));
+        let ticket = Ticket {
             worker: Rc::downgrade(worker),
             id,
             go_on: Rc::clone(&go_on),
-        });
+        };
+        let task = task(ticket, Rc::clone(&call));
         let task = tokio::task::spawn_local(task).abort_handle();
         let running = Running {
             task,
             go_on,
-            outgoing,
+            call,
+            outgoing: Messages::Waiting(Vec::new()),
         };
         self.running.borrow_mut().insert(id, running);
+    }
+
+    /// Gives a callout up, perhaps because it took too long.
+    fn cancel(&self, id: CalloutId, late: bool) {
+        if late && let Some(running) = self.running.borrow().get(&id) {
+            running.call.timed_out();
+        }
+        self.end(id);
     }
 
     /// Forgets a callout; if its task still runs, it is dropped.
@@ -170,70 +169,23 @@ impl Callouts {
     }
 }
 
-// === impl Destination ===
+// === impl Messages ===
 
-impl Destination {
-    /// A server of an upstream, chosen as for a request with these headers.
-    fn choose(worker: &Worker, name: &str, headers: &ByteMap) -> Result<Self, String> {
-        // The host knows the same names.
-        let cluster = worker.clusters().get(name).ok_or("there is no such upstream")?;
-        let headers = match cluster.settings().balance {
-            Balance::Hash(_) => header_map(headers),
-            Balance::RoundRobin | Balance::LeastRequest => HeaderMap::new(),
-        };
-        let server = cluster.begin(&headers).ok_or("the upstream has no server")?;
-        Ok(Self {
-            cluster,
-            server,
-            begun: Instant::now(),
-        })
+impl Messages {
+    fn send(&mut self, message: Option<Bytes>, end_of_stream: bool) {
+        match self {
+            Self::Waiting(waiting) => waiting.push((message, end_of_stream)),
+            Self::Sent(outgoing) => outgoing.send(message, end_of_stream),
+        }
     }
 
-    /// The server has answered, with this status.
-    fn answered(&self, status: Option<StatusCode>) {
-        self.cluster.report(self.server.endpoint(), true);
-        let figures = self.cluster.figures();
-        figures.statuses.add(StatusClass::of(status));
-        figures.durations.record(self.begun.elapsed());
+    fn begin(&mut self, outgoing: Outgoing) {
+        if let Self::Waiting(waiting) = std::mem::replace(self, Self::Sent(outgoing)) {
+            for (message, end_of_stream) in waiting {
+                self.send(message, end_of_stream);
+            }
+        }
     }
-
-    /// It has not, or not to the end.
-    fn failed(&self) {
-        self.cluster.report(self.server.endpoint(), false);
-        self.cluster.figures().failed(UpstreamFailure::Reset);
-    }
-
-    /// What gRPC calls name: what the configuration gives, or the name that the address was found by.
-    fn authority(&self) -> Option<String> {
-        let settings = self.cluster.settings();
-        let by_name = || match settings.endpoints.as_slice() {
-            [endpoint] => Some(endpoint.target.authority()),
-            _ => None,
-        };
-        settings.authority.clone().or_else(by_name)
-    }
-
-    /// A client for the server. What is in the way of one is the operator's business, not the plugin's.
-    fn client<C>(&self, make: impl FnOnce(&HttpTarget) -> Result<C, ClientError>) -> Result<C, String> {
-        let target = self.server.endpoint().target();
-        let target = target.ok_or("the built-in echo cannot be called")?;
-        make(target).map_err(|error| {
-            tracing::error!(
-                upstream = self.cluster.settings().name,
-                "plugins cannot call it: {error}"
-            );
-            "the upstream cannot be called".to_owned()
-        })
-    }
-}
-
-/// Those that can be headers of HTTP; others decide nothing.
-fn header_map(map: &ByteMap) -> HeaderMap {
-    let headers = map.iter().filter_map(|(name, value)| {
-        let name = HeaderName::from_bytes(name).ok()?;
-        Some((name, HeaderValue::from_bytes(value).ok()?))
-    });
-    headers.collect()
 }
 
 // === impl Running ===

@@ -17,7 +17,7 @@ pub(super) struct Admission {
 
 /// A request that is under way. Dropping it lets the next one in.
 #[derive(Debug)]
-pub(super) struct Admitted {
+pub(crate) struct Admitted {
     admission: Arc<Admission>,
     #[expect(dead_code, reason = "gives the place back when dropped")]
     place: Option<OwnedSemaphorePermit>,

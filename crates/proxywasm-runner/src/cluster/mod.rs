@@ -13,6 +13,7 @@ mod settings;
 mod shared;
 mod watch;
 
+pub(crate) use admission::Admitted;
 pub(crate) use endpoint::{Busy, Endpoint, EndpointHealth};
 pub(crate) use replay::Replay;
 pub(crate) use send::Counted;
@@ -23,8 +24,9 @@ pub use settings::{
 pub(crate) use shared::Shared;
 pub(crate) use watch::{UpstreamWatch, needs_watch};
 
-use crate::figures::{UpstreamFigures, WorkerFigures};
+use crate::figures::{UpstreamFailure, UpstreamFigures, WorkerFigures};
 use crate::routing::ECHO;
+use crate::upstream::{Active, UpstreamError};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -107,10 +109,34 @@ impl Cluster {
         &self.shared.settings
     }
 
+    /// Waits until there is a place for one request more.
+    ///
+    /// # Errors
+    /// As many wait already as may.
+    pub(crate) async fn admit(&self) -> Result<Admitted, UpstreamError> {
+        self.shared.admission.admit().await.map_err(|_| {
+            self.figures.failed(UpstreamFailure::Overloaded);
+            UpstreamError::Overloaded(self.shared.settings.name.clone())
+        })
+    }
+
     /// A server for something with these headers, which it is busy with from now on.
-    pub(crate) fn begin(&self, headers: &http::HeaderMap) -> Option<Busy> {
-        let endpoint = self.choose(self.key(headers, None), &[])?;
-        Some(endpoint.begin())
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn begin(&self, headers: &http::HeaderMap) -> Result<Busy, UpstreamError> {
+        let endpoint = self.choose(self.key(headers, None), &[]);
+        Ok(endpoint.ok_or_else(|| self.no_endpoint())?.begin())
+    }
+
+    /// Counts a request whose response is not complete.
+    pub(crate) fn count_active(&self) -> Active {
+        Active::new(&self.figures)
+    }
+
+    fn no_endpoint(&self) -> UpstreamError {
+        self.figures.failed(UpstreamFailure::NoEndpoint);
+        UpstreamError::NoEndpoint(self.shared.settings.name.clone())
     }
 
     /// Something that was sent to a server came to a good end, or not.

@@ -48,10 +48,7 @@ impl Cluster {
         let settings = &self.shared.settings;
         let retries = &settings.retries;
         let admission = &self.shared.admission;
-        let admitted = admission.admit().await.map_err(|_| {
-            self.figures.failed(UpstreamFailure::Overloaded);
-            UpstreamError::Overloaded(settings.name.clone())
-        })?;
+        let admitted = self.admit().await?;
         let key = self.key(request.headers(), source);
         let idempotent = request.method().is_idempotent();
         // Responses and timeouts tell that a request was sent, so it takes a second one to send it again.
@@ -66,8 +63,7 @@ impl Cluster {
         let mut rest = FIRST_REST;
         loop {
             let Some(endpoint) = self.choose(key, &tried) else {
-                self.figures.failed(UpstreamFailure::NoEndpoint);
-                return Err(UpstreamError::NoEndpoint(settings.name.clone()));
+                return Err(self.no_endpoint());
             };
             if tried.iter().any(|other| Rc::ptr_eq(other, &endpoint)) {
                 // All were tried; one that restarts needs a moment.

@@ -14,7 +14,7 @@ pub(crate) struct Open(Arc<UpstreamFigures>);
 // === impl Active ===
 
 impl Active {
-    pub(super) fn new(figures: &Arc<UpstreamFigures>) -> Self {
+    pub(crate) fn new(figures: &Arc<UpstreamFigures>) -> Self {
         figures.active.add(1);
         Self(Arc::clone(figures))
     }

@@ -12,7 +12,7 @@ mod target;
 pub(crate) use body::{BoxError, RequestBody, ResponseBody, copy};
 pub use connect::ConnectError;
 pub(crate) use connect::connect;
-pub(crate) use count::Open;
+pub(crate) use count::{Active, Open};
 pub use patience::ResponseTimeouts;
 pub(crate) use patience::{HeadLimit, broke_off};
 pub(crate) use proxy_header::proxy_header;

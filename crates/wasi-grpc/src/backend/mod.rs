@@ -47,7 +47,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{CancellationHandle, Response, Status, Streaming};
-use wasi_common::{CalloutKind, CalloutStatus};
+use wasi_common::{CalloutFault, CalloutKind, CalloutStatus};
 
 /// The connection to one upstream. Clones share it.
 #[derive(Debug, Clone)]
@@ -108,6 +108,7 @@ pub struct Sent {
 /// The receiving direction of a call.
 pub struct Incoming {
     state: State,
+    fault: Option<CalloutFault>,
     seen: Arc<Seen>,
     cancellation: Option<CancellationHandle>,
 }
@@ -199,6 +200,7 @@ impl GrpcClient {
             sent: Sent { messages: is_sent },
             incoming: Incoming {
                 state: State::Opening(Box::pin(opening)),
+                fault: None,
                 seen,
                 cancellation: Some(cancellation),
             },
@@ -296,6 +298,11 @@ impl Incoming {
         }
     }
 
+    /// What was in the way, once it has ended without a status of the upstream.
+    pub fn fault(&self) -> Option<CalloutFault> {
+        self.fault
+    }
+
     fn end(&mut self, failure: Option<&Status>) -> Event {
         self.state = State::Ended;
         let trailers = self.seen.trailers();
@@ -305,7 +312,10 @@ impl Incoming {
                 message: Bytes::new(),
             },
             (Some(status), Some(trailers)) => status::of_upstream(trailers, status),
-            (Some(status), None) => status::of_failure(status),
+            (Some(status), None) => {
+                self.fault = Some(status::fault(status));
+                status::of_failure(status)
+            }
         };
         Event::End {
             status,

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use h2::Reason;
 use http::HeaderMap;
 use std::error::Error;
-use tonic::{Code, Status, TimeoutExpired};
-use wasi_common::CalloutStatus;
+use std::io;
+use tonic::{Code, ConnectError, Status, TimeoutExpired};
+use wasi_common::{CalloutFault, CalloutStatus};
 
 /// The largest code that gRPC has.
 const LAST_CODE: u32 = 16;
@@ -34,6 +35,21 @@ pub(super) fn of_failure(status: &Status) -> CalloutStatus {
     CalloutStatus {
         code: code_of_failure(status),
         message: message.into(),
+    }
+}
+
+/// What was in the way of a call that failed without a status.
+pub(super) fn fault(status: &Status) -> CalloutFault {
+    let timed_out = |error: &(dyn Error + 'static)| {
+        let error = error.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    };
+    if !causes(status).any(|error| error.is::<ConnectError>()) {
+        CalloutFault::Broken
+    } else if causes(status).any(timed_out) {
+        CalloutFault::ConnectTimeout
+    } else {
+        CalloutFault::Connect
     }
 }
 

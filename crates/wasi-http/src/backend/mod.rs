@@ -44,8 +44,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use wasi_common::ByteMap;
 use wasi_common::stream::MapSource;
+use wasi_common::{ByteMap, CalloutFault};
 
 /// The connections to one upstream. To be made and used within one tokio runtime, which drives them.
 #[derive(Debug, Clone)]
@@ -82,7 +82,10 @@ pub enum OriginError {
 }
 
 /// A request that was sent, and its answer as it comes.
-pub struct Exchange(Stage);
+pub struct Exchange {
+    stage: Stage,
+    fault: Option<CalloutFault>,
+}
 
 enum Stage {
     Sending(Pin<Box<dyn Future<Output = Result<reqwest::Response, reqwest::Error>> + Send>>),
@@ -148,10 +151,13 @@ impl HttpClient {
 
     /// Sends a request. Whoever asks keeps the time; [`CallRequest::timeout`] is not looked at.
     pub fn call(&self, request: CallRequest) -> Exchange {
-        Exchange(match request::convert(&self.origin, request) {
-            Ok(request) => Stage::Sending(Box::pin(self.client.execute(request))),
-            Err(reason) => Stage::Refused(reason),
-        })
+        Exchange {
+            stage: match request::convert(&self.origin, request) {
+                Ok(request) => Stage::Sending(Box::pin(self.client.execute(request))),
+                Err(reason) => Stage::Refused(reason),
+            },
+            fault: None,
+        }
     }
 }
 
@@ -160,19 +166,25 @@ impl HttpClient {
 impl Exchange {
     /// What comes next; nothing after the trailers, the end or a failure. A future that is dropped loses nothing.
     pub async fn next(&mut self) -> Option<CallEvent> {
-        let event = match &mut self.0 {
+        let event = match &mut self.stage {
             Stage::Sending(sending) => match sending.await {
                 Ok(response) => {
                     let (head, body) = http::Response::from(response).into_parts();
-                    self.0 = Stage::Receiving(Box::new(body));
+                    self.stage = Stage::Receiving(Box::new(body));
                     return Some(CallEvent::Headers(map_of(&head)));
                 }
-                Err(error) => CallEvent::Failed(explain(&error)),
+                Err(error) => {
+                    self.fault = Some(fault(&error));
+                    CallEvent::Failed(explain(&error))
+                }
             },
             Stage::Receiving(body) => loop {
                 match body.frame().await {
                     None => break CallEvent::End,
-                    Some(Err(error)) => break CallEvent::Failed(explain(&error)),
+                    Some(Err(error)) => {
+                        self.fault = Some(CalloutFault::Broken);
+                        break CallEvent::Failed(explain(&error));
+                    }
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) if data.is_empty() => {}
                         Ok(data) => return Some(CallEvent::Body(data)),
@@ -184,17 +196,25 @@ impl Exchange {
                     },
                 }
             },
-            Stage::Refused(reason) => CallEvent::Failed(std::mem::take(reason)),
+            Stage::Refused(reason) => {
+                self.fault = Some(CalloutFault::Unsendable);
+                CallEvent::Failed(std::mem::take(reason))
+            }
             Stage::Over => return None,
         };
-        self.0 = Stage::Over;
+        self.stage = Stage::Over;
         Some(event)
+    }
+
+    /// What was in the way, once it has failed.
+    pub fn fault(&self) -> Option<CalloutFault> {
+        self.fault
     }
 }
 
 impl std::fmt::Debug for Exchange {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self.0 {
+        formatter.write_str(match self.stage {
             Stage::Sending(_) => "Exchange(sending)",
             Stage::Receiving(_) => "Exchange(receiving)",
             Stage::Refused(_) => "Exchange(refused)",
@@ -238,6 +258,14 @@ fn map_of(source: &impl MapSource) -> ByteMap {
     let mut map = ByteMap::new();
     source.fill(&mut map);
     map
+}
+
+fn fault(error: &reqwest::Error) -> CalloutFault {
+    match (error.is_connect(), error.is_timeout()) {
+        (true, true) => CalloutFault::ConnectTimeout,
+        (true, false) => CalloutFault::Connect,
+        (false, _) => CalloutFault::Broken,
+    }
 }
 
 /// What went wrong, without the address, which is not the plugin's business.

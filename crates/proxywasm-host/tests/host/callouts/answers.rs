@@ -267,3 +267,84 @@ fn pauses_and_closes() {
         assert_eq!(Driver::new(&guest).run(script), expected, "{name}");
     }
 }
+
+#[test]
+fn for_which_stream_a_callout_is() {
+    const START: &str = "(call $call AUTH GET (i32.const 0))";
+    const CALL: &str = "(call $call AUTH GET (i32.const 0)) (i32.const 0)";
+    // The parts of a guest, a script, what happens, and of each callout the number of its stream, or 0.
+    let table: &[(&str, Guest, &str, &str, &[usize])] = &[
+        (
+            "when the plugin starts",
+            Guest {
+                start: START,
+                ..WHOLE
+            },
+            "rqh",
+            ">1 s1=rqh!",
+            &[0],
+        ),
+        (
+            "for each stream",
+            Guest {
+                request: CALL,
+                ..WHOLE
+            },
+            "rqh rqh",
+            ">1 s1=rqh! >2 s2=rqh!",
+            &[1, 2],
+        ),
+        (
+            "after an answer, which is the plugin's, and after the answer to that",
+            Guest {
+                request: CALL,
+                whole: Some(CALL),
+                ..WHOLE
+            },
+            "rqh rqh 2h 2e 3h 3e 1h 1e",
+            ">1 s1=rqh! >2 s2=rqh! R2:2,0,0 >3 R3:2,0,0 >4 R1:2,0,0 >5",
+            &[1, 2, 2, 2, 1],
+        ),
+        (
+            "after one that was late",
+            Guest {
+                request: CALL,
+                whole: Some(CALL),
+                ..WHOLE
+            },
+            "rqh late",
+            ">1 s1=rqh! R1:0,0,0 x1 >2",
+            &[1, 1],
+        ),
+    ];
+    for (name, guest, script, expected, streams) in table {
+        let mut driver = Driver::new(guest);
+        assert_eq!(driver.run(script), *expected, "{name}");
+        let found: Vec<usize> = driver
+            .origins
+            .iter()
+            .map(|origin| match origin {
+                None => 0,
+                Some(origin) => {
+                    assert_eq!(origin.filter, 0);
+                    let place = driver.streams.iter().position(|id| *id == origin.stream);
+                    place.unwrap() + 1
+                }
+            })
+            .collect();
+        assert_eq!(found, *streams, "{name}");
+    }
+}
+
+#[test]
+fn whether_a_callout_was_late() {
+    let table = [
+        ("(call $await (local.get $ctx)) (i32.const 3)", "rqh late", true),
+        ("(call $await (local.get $ctx)) (i32.const 3)", "rqh down", false),
+    ];
+    for (request, script, late) in table {
+        let mut driver = Driver::new(&Guest { request, ..WHOLE });
+        driver.run(script);
+        assert_eq!(driver.late, [late], "{script}");
+    }
+}

@@ -21,6 +21,10 @@ struct Driver {
     bench: Bench,
     calls: Vec<CalloutId>,
     streams: Vec<StreamId>,
+    /// For which stream each callout is.
+    origins: Vec<Option<CalloutOrigin>>,
+    /// Whether each that was cancelled was late.
+    late: Vec<bool>,
 }
 
 /// The bodies of callbacks, and what is called in them:
@@ -266,6 +270,8 @@ impl Driver {
             bench,
             calls: Vec::new(),
             streams: Vec::new(),
+            origins: Vec::new(),
+            late: Vec::new(),
         }
     }
 
@@ -305,13 +311,17 @@ impl Driver {
         seen.extend(self.bench.log.take().into_iter().map(|(_, message)| message));
         while let Some(command) = self.bench.host.next_command() {
             seen.push(match command {
-                Command::HttpCall { id, request } => {
+                Command::HttpCall { id, request, origin } => {
+                    self.origins.push(origin);
                     assert!(!self.calls.contains(&id), "an id names one callout");
                     assert_eq!(request.body, "ping");
                     self.calls.push(id);
                     format!(">{}", self.calls.len())
                 }
-                Command::CancelCall(id) => format!("x{}", self.number(id)),
+                Command::CancelCall { id, late } => {
+                    self.late.push(late);
+                    format!("x{}", self.number(id))
+                }
                 Command::ReadCall(id) => format!("r{}", self.number(id)),
                 other => panic!("{other:?}"),
             });

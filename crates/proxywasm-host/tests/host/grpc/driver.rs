@@ -230,7 +230,7 @@ impl Driver {
         seen.extend(self.bench.log.take().into_iter().map(|(_, message)| message));
         while let Some(command) = self.bench.host.next_command() {
             seen.push(match command {
-                Command::GrpcCall { id, request } => {
+                Command::GrpcCall { id, request, .. } => {
                     assert!(!self.calls.contains(&id), "an id names one callout");
                     assert_eq!((&request.upstream[..], &request.path[..]), ("auth", "/pkg.S/M"));
                     self.calls.push(id);
@@ -252,7 +252,7 @@ impl Driver {
                     let end = if end_of_stream { "!" } else { "" };
                     format!("{}<{}{end}", self.number(id), text.unwrap_or_default())
                 }
-                Command::CancelCall(id) => format!("x{}", self.number(id)),
+                Command::CancelCall { id, .. } => format!("x{}", self.number(id)),
                 Command::ReadCall(id) => format!("r{}", self.number(id)),
                 other => panic!("{other:?}"),
             });
