@@ -67,6 +67,7 @@ mod listen;
 mod log;
 mod message;
 mod node;
+mod observed_body;
 mod piece_timer;
 mod profile;
 mod properties;

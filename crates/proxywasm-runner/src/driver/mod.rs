@@ -50,6 +50,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use proxywasm_host::{FilterChain, PropertySource};
+use recorded_body::record_body;
 use response_body::FilteredResponseBody;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -138,10 +139,7 @@ pub(crate) async fn serve(
     let (head, body) = response.into_parts();
     recording.record().answered(&head);
     let unread = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    Ok(Response::from_parts(
-        head,
-        RecordedBody::new(body, unread, recording),
-    ))
+    Ok(Response::from_parts(head, record_body(body, unread, recording)))
 }
 
 async fn respond(

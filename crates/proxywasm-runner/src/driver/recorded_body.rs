@@ -3,70 +3,51 @@
 use super::ResponseBody;
 use super::reason::Reason;
 use super::record::Recording;
-use crate::upstream::BoxError;
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use crate::observed_body::{BodyObserver, ObservedBody, PolledFrame};
+use http_body::Body;
+use std::task::Poll;
 
 /// A response body. Its request is over when it is dropped.
+pub(crate) type RecordedBody = ObservedBody<ResponseBody, BodyRecorder>;
+
+/// Notes what becomes of a response body.
 #[derive(Debug)]
-pub(crate) struct RecordedBody {
-    // In this order: what is dropped first still counts.
-    body: ResponseBody,
+pub(crate) struct BodyRecorder {
     /// All of it was taken, or none is wanted.
     complete: bool,
     recording: Recording,
 }
 
-// === impl RecordedBody ===
-
-impl RecordedBody {
-    /// The body of a response, of which nobody takes any where `unread`.
-    pub(super) fn new(body: ResponseBody, unread: bool, recording: Recording) -> Self {
-        Self {
-            complete: unread || body.is_end_stream(),
-            body,
-            recording,
-        }
-    }
+/// The body of a response, of which nobody takes any where `unread`.
+pub(super) fn record_body(body: ResponseBody, unread: bool, recording: Recording) -> RecordedBody {
+    let recorder = BodyRecorder {
+        complete: unread || body.is_end_stream(),
+        recording,
+    };
+    ObservedBody::new(body, recorder)
 }
 
-impl Body for RecordedBody {
-    type Data = Bytes;
-    type Error = BoxError;
+// === impl BodyRecorder ===
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let body = self.get_mut();
-        let frame = ready!(Pin::new(&mut body.body).poll_frame(context));
-        match &frame {
-            None => body.complete = true,
-            Some(Ok(frame)) => {
+impl BodyObserver<ResponseBody> for BodyRecorder {
+    fn polled(&mut self, answer: &PolledFrame<ResponseBody>, body: &ResponseBody) {
+        match answer {
+            Poll::Pending => {}
+            Poll::Ready(None) => self.complete = true,
+            Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
-                    body.recording.record().add_sent(data.len());
+                    self.recording.record().add_sent(data.len());
                 }
-                body.complete = body.body.is_end_stream();
+                self.complete = body.is_end_stream();
             }
-            Some(Err(_)) => {
-                body.recording.record().set_reason(Reason::UpstreamBroke);
+            Poll::Ready(Some(Err(_))) => {
+                self.recording.record().set_reason(Reason::UpstreamBroke);
             }
         }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
-impl Drop for RecordedBody {
+impl Drop for BodyRecorder {
     fn drop(&mut self) {
         if !self.complete {
             self.recording.record().set_reason(Reason::ClientClosed);

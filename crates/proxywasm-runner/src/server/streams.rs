@@ -2,15 +2,14 @@
 
 use super::client_io::Meter;
 use super::drain::{Drain, Kind, UnderWay};
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use crate::observed_body::{BodyObserver, ObservedBody, PolledFrame};
+use http_body::Body;
 use hyper::rt::Executor;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -50,11 +49,7 @@ pub(super) struct OpenStream {
 }
 
 /// A body that keeps its stream open.
-#[derive(Debug)]
-pub(super) struct StreamBody<B> {
-    body: B,
-    stream: OpenStream,
-}
+pub(super) type StreamBody<B> = ObservedBody<B, OpenStream>;
 
 /// Runs the streams of an HTTP/2 connection on the thread of their worker, and tells the connection of their tasks.
 #[derive(Clone)]
@@ -156,11 +151,18 @@ impl Streams {
 impl OpenStream {
     pub(super) fn keep<B>(self, body: B) -> StreamBody<B> {
         self.note(Some(Instant::now()));
-        StreamBody { body, stream: self }
+        ObservedBody::new(body, self)
     }
 
     fn note(&self, given: Option<Instant>) {
         self.streams.with(self.place, |place| place.given = given);
+    }
+}
+
+impl<B: Body> BodyObserver<B> for OpenStream {
+    fn polled(&mut self, answer: &PolledFrame<B>, _body: &B) {
+        let given = matches!(answer, Poll::Ready(Some(Ok(_)))).then(Instant::now);
+        self.note(given);
     }
 }
 
@@ -176,31 +178,6 @@ impl Drop for OpenStream {
             .get_mut(self.place)
             .and_then(Option::take);
         drop(place);
-    }
-}
-
-// === impl StreamBody ===
-
-impl<B: Body<Data = Bytes> + Unpin> Body for StreamBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        let given = matches!(polled, Poll::Ready(Some(Ok(_)))).then(Instant::now);
-        self.stream.note(given);
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) use stub::{StreamSpan, Tracer};
 pub(crate) use {span::StreamSpan, tracer::Tracer};
 
 use crate::driver::{self, Aborted, Client, HttpListener, RecordedBody};
+use body::SpanEnd;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ pub(crate) async fn serve(
             if let Some(span) = &span {
                 span.answered(response.status());
             }
-            Ok(response.map(|body| TracedBody::new(body, span)))
+            Ok(response.map(|body| TracedBody::new(body, SpanEnd(span))))
         }
         Err(aborted) => {
             if let Some(span) = &span {

@@ -1,13 +1,12 @@
 //! How long a server is waited for.
 
 use super::body::{BoxError, RequestBody};
+use crate::observed_body::{BodyObserver, ObservedBody, PolledFrame};
 use crate::piece_timer::PieceTimer;
-use bytes::Bytes;
 use http::StatusCode;
-use http_body::{Body, Frame, SizeHint};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -39,12 +38,11 @@ pub(crate) enum HeadLimit {
 pub(super) struct Turn(Cell<Option<Instant>>);
 
 /// The body of a request, which tells whose turn it is.
+pub(super) type SentBody = ObservedBody<RequestBody, TurnObserver>;
+
+/// Notes whose turn it is, of a body that comes piece by piece.
 #[derive(Debug)]
-pub(super) struct SentBody {
-    body: RequestBody,
-    /// Of a body that comes piece by piece.
-    turn: Option<Rc<Turn>>,
-}
+pub(super) struct TurnObserver(Option<Rc<Turn>>);
 
 /// Runs while a piece of a response is waited for.
 #[derive(Debug)]
@@ -69,6 +67,16 @@ pub(crate) fn broke_off(error: &BoxError) -> (StatusCode, &'static str) {
             "the response of the upstream broke off\n",
         )
     }
+}
+
+/// A body that is to be sent from now on. It is the server's turn.
+pub(super) fn send_body(body: RequestBody) -> (SentBody, Option<Rc<Turn>>) {
+    let in_pieces = match &body {
+        RequestBody::Empty | RequestBody::Full(_) => false,
+        RequestBody::Passed(..) | RequestBody::Filtered(_) | RequestBody::Replayed(_) => true,
+    };
+    let turn = in_pieces.then(|| Rc::new(Turn(Cell::new(Some(Instant::now())))));
+    (ObservedBody::new(body, TurnObserver(turn.clone())), turn)
 }
 
 /// Waits for the head of a response, for so long while it is the server's turn.
@@ -135,65 +143,22 @@ impl Turn {
     }
 }
 
-// === impl SentBody ===
+// === impl TurnObserver ===
 
-impl SentBody {
-    /// The server's turn begins.
-    pub(super) fn new(body: RequestBody) -> (Self, Option<Rc<Turn>>) {
-        let in_pieces = match &body {
-            RequestBody::Empty | RequestBody::Full(_) => false,
-            RequestBody::Passed(..) | RequestBody::Filtered(_) | RequestBody::Replayed(_) => true,
-        };
-        let turn = in_pieces.then(|| Rc::new(Turn(Cell::new(Some(Instant::now())))));
-        let sent = Self {
-            body,
-            turn: turn.clone(),
-        };
-        (sent, turn)
-    }
-
-    /// It goes where trailers need not be announced.
-    pub(super) fn allow_all_trailers(&mut self) {
-        self.body.allow_all_trailers();
-    }
-
-    /// The body that was to be sent.
-    pub(super) fn into_body(mut self) -> RequestBody {
-        std::mem::replace(&mut self.body, RequestBody::Empty)
-    }
-}
-
-impl Body for SentBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(context);
-        match (&this.turn, &frame) {
-            (None, _) => {}
-            (Some(turn), Poll::Pending) => turn.is_of_client(),
-            (Some(turn), Poll::Ready(_)) => turn.is_of_server(),
+impl BodyObserver<RequestBody> for TurnObserver {
+    fn polled(&mut self, answer: &PolledFrame<RequestBody>, _body: &RequestBody) {
+        match &self.0 {
+            None => {}
+            Some(turn) if answer.is_pending() => turn.is_of_client(),
+            Some(turn) => turn.is_of_server(),
         }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
-impl Drop for SentBody {
+impl Drop for TurnObserver {
     /// Nothing more is sent, whether or not that was all.
     fn drop(&mut self) {
-        if let Some(turn) = self.turn.take_if(|turn| turn.0.get().is_none()) {
+        if let Some(turn) = self.0.take_if(|turn| turn.0.get().is_none()) {
             turn.is_of_server();
         }
     }

@@ -218,7 +218,7 @@ impl Http2 {
     pub(super) async fn send(&mut self, request: Request<SentBody>) -> Result<Response<Incoming>, SendError> {
         let is_tls = self.is_tls;
         let mut request = prepare(request, |head, _| message::frame_http2(head, is_tls));
-        request.body_mut().allow_all_trailers();
+        request.body_mut().body_mut().allow_all_trailers();
         self.sender.try_send_request(request).await.map_err(split)
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use places::Places;
 use super::body::{RequestBody, ResponseBody, copy};
 use super::connect::ConnectError;
 use super::count::Active;
-use super::patience::{HeadLimit, ResponseTimeouts, SentBody, Silence, within};
+use super::patience::{HeadLimit, ResponseTimeouts, Silence, send_body, within};
 use super::target::{HttpProtocol, HttpTarget};
 use super::{Failed, UpstreamError};
 use crate::figures::UpstreamFigures;
@@ -163,7 +163,7 @@ impl Pool {
             properties.set(Arc::clone(connection.properties()));
         }
         let (head, body) = request.into_parts();
-        let (body, turn) = SentBody::new(body);
+        let (body, turn) = send_body(body);
         let request = Request::from_parts(head, body);
         let (sent, lease) = match connection {
             Connection::Http1(mut connection) => {
