@@ -8,8 +8,10 @@ use crate::admin::Overrides;
 use crate::callouts::Callouts;
 use crate::cluster::{Clusters, Shared};
 use crate::figures::{Figures, WorkerFigures};
+use crate::trace::StreamSpan;
 use proxywasm_host::{
-    CallEvent, CalloutId, FilterChain, GrpcEvent, Host, Plugin, PropertySource, Services, StreamId, Upstreams,
+    CallEvent, CalloutId, Command, FilterChain, GrpcEvent, Host, Plugin, PropertySource, Services, StreamId,
+    Upstreams,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -51,6 +53,10 @@ pub(crate) trait Taker {
     fn collect(&self, host: &mut Host);
     /// Something was taken, or more is wanted, that its task does not know of.
     fn wake(&self);
+    /// The span of the stream, if it is traced.
+    fn span(&self) -> Option<Arc<StreamSpan>> {
+        None
+    }
 }
 
 /// Wakes a worker from any thread: something has come for its plugins that concerns no stream.
@@ -228,6 +234,8 @@ impl Worker {
     pub(crate) fn finish(&self, id: StreamId) {
         let mut host = self.host.borrow_mut();
         host.finish(id);
+        // What its plugins call at its end is for this stream, too.
+        self.push_commands(&mut host);
         let mut takers = self.takers.borrow_mut();
         let place = takers.get_mut(id.index());
         let taker = place.and_then(|place| place.take_if(|taker| taker.id() == id));
@@ -289,12 +297,26 @@ impl Worker {
                 None => while host.next_output(id).is_some() {},
             }
         }
-        while let Some(command) = host.next_command() {
-            self.callouts.push(command);
-        }
+        self.push_commands(host);
         let deadline = host.next_deadline();
         if deadline != self.deadline.replace(deadline) {
             self.deadline_moved.notify_one();
+        }
+    }
+
+    /// Leaves what is to be done for callouts to their task, with the span that each is below.
+    fn push_commands(&self, host: &mut Host) {
+        while let Some(command) = host.next_command() {
+            let origin = match &command {
+                Command::HttpCall { origin, .. } | Command::GrpcCall { origin, .. } => *origin,
+                _ => None,
+            };
+            let above = origin.and_then(|origin| {
+                let taker = self.takers.borrow().get(origin.stream.index()).cloned().flatten();
+                let span = taker.filter(|taker| taker.id() == origin.stream)?.span()?;
+                Some((span, origin.filter))
+            });
+            self.callouts.push(command, above);
         }
     }
 

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod callouts;
 mod collector;
 mod spans;
 

@@ -3,17 +3,20 @@
 use super::clients::ClientError;
 use crate::cluster::{Admitted, Balance, Busy, Cluster};
 use crate::figures::{StatusClass, UpstreamFailure};
+use crate::trace::CallSpan;
 use crate::upstream::{Active, HttpTarget, UpstreamError};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 use wasi_common::{ByteMap, CalloutFault};
 
 /// A callout, from when its plugin made it.
 pub(super) struct Underway {
-    pub(super) cluster: Rc<Cluster>,
+    cluster: Rc<Cluster>,
     answered: Cell<bool>,
+    /// It ends with the callout.
+    span: RefCell<Option<CallSpan>>,
 }
 
 /// The server that a callout goes to. It counts there as a request until this is dropped.
@@ -27,16 +30,31 @@ pub(super) struct Destination {
 // === impl Underway ===
 
 impl Underway {
-    pub(super) fn new(cluster: Rc<Cluster>) -> Rc<Self> {
+    pub(super) fn new(cluster: Rc<Cluster>, span: Option<CallSpan>) -> Rc<Self> {
         Rc::new(Self {
             cluster,
             answered: Cell::new(false),
+            span: RefCell::new(span),
         })
     }
 
     /// It took longer than its plugin waits.
     pub(super) fn timed_out(&self) {
         self.count(UpstreamFailure::Timeout);
+        self.tell(|span| span.failed(UpstreamFailure::Timeout.name(), "it took too long"));
+    }
+
+    /// It was not sent.
+    fn not_sent(&self, error: &UpstreamError) -> String {
+        let why = error.text().trim_end();
+        self.tell(|span| span.failed(UpstreamFailure::of(error).name(), why));
+        why.to_owned()
+    }
+
+    fn tell(&self, tell: impl FnOnce(&mut CallSpan)) {
+        if let Some(span) = self.span.borrow_mut().as_mut() {
+            tell(span);
+        }
     }
 
     /// There is no answer. What comes to an end later has one.
@@ -53,13 +71,15 @@ impl Destination {
     /// A server, chosen as for a request with these headers, once the upstream takes one more.
     pub(super) async fn choose(call: &Rc<Underway>, headers: &ByteMap) -> Result<Self, String> {
         let cluster = &call.cluster;
-        let told = |error: UpstreamError| error.text().trim_end().to_owned();
-        let admitted = cluster.admit().await.map_err(told)?;
+        let admitted = cluster.admit().await.map_err(|error| call.not_sent(&error))?;
         let headers = match cluster.settings().balance {
             Balance::Hash(_) => header_map(headers),
             Balance::RoundRobin | Balance::LeastRequest => HeaderMap::new(),
         };
-        let server = cluster.begin(&headers).map_err(told)?;
+        let server = cluster.begin(&headers).map_err(|error| call.not_sent(&error))?;
+        if let Some(target) = server.endpoint().target() {
+            call.tell(|span| span.sent_to(target));
+        }
         Ok(Self {
             call: Rc::clone(call),
             server,
@@ -70,6 +90,9 @@ impl Destination {
 
     /// The server has answered, with this status.
     pub(super) fn answered(&self, status: Option<StatusCode>) {
+        if let Some(status) = status {
+            self.call.tell(|span| span.answered(status));
+        }
         if self.call.answered.replace(true) {
             return;
         }
@@ -80,17 +103,26 @@ impl Destination {
         figures.durations.record(self.begun.elapsed());
     }
 
+    /// The call has ended with a status of gRPC.
+    pub(super) fn ended_with(&self, code: u32) {
+        self.call.tell(|span| span.ended_with(code));
+    }
+
     /// It has not, or not to the end.
-    pub(super) fn failed(&self, fault: Option<CalloutFault>) {
+    pub(super) fn failed(&self, fault: Option<CalloutFault>, why: &str) {
         let failure = match fault {
-            // That is no fault of the server.
-            Some(CalloutFault::Unsendable) => return,
+            Some(CalloutFault::Unsendable) => {
+                // That is no fault of the server.
+                self.call.tell(|span| span.failed("unsendable", why));
+                return;
+            }
             Some(CalloutFault::Connect) => UpstreamFailure::Connect,
             Some(CalloutFault::ConnectTimeout) => UpstreamFailure::ConnectTimeout,
             Some(CalloutFault::Broken) | None => UpstreamFailure::Reset,
         };
         self.call.cluster.report(self.server.endpoint(), false);
         self.call.count(failure);
+        self.call.tell(|span| span.failed(failure.name(), why));
     }
 
     /// What gRPC calls name: what the configuration gives, or the name that the address was found by.
@@ -120,7 +152,9 @@ impl Destination {
                 upstream = self.call.cluster.settings().name,
                 "plugins cannot call it: {error}"
             );
-            "the upstream cannot be called".to_owned()
+            let why = "the upstream cannot be called";
+            self.call.tell(|span| span.failed("unsendable", why));
+            why.to_owned()
         })
     }
 }

@@ -35,16 +35,20 @@ pub(super) async fn run(ticket: Ticket, call: Rc<Underway>, request: GrpcRequest
         let Some(event) = event else { return };
         match &event {
             GrpcEvent::Message(_) => {}
-            GrpcEvent::InitialMetadata(_)
-            | GrpcEvent::End {
+            GrpcEvent::InitialMetadata(_) => destination.answered(Some(StatusCode::OK)),
+            GrpcEvent::End {
+                status,
                 trailing_metadata: Some(_),
-                ..
-            } => destination.answered(Some(StatusCode::OK)),
+            } => {
+                destination.answered(Some(StatusCode::OK));
+                destination.ended_with(status.code);
+            }
             GrpcEvent::End {
                 status,
                 trailing_metadata: None,
             } => {
-                destination.failed(incoming.fault());
+                let why = String::from_utf8_lossy(&status.message);
+                destination.failed(incoming.fault(), &why);
                 tracing::debug!(code = status.code, reason = ?status.message, "a gRPC callout failed");
             }
         }

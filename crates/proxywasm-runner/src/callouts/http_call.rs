@@ -19,7 +19,7 @@ pub(super) async fn run(ticket: Ticket, call: Rc<Underway>, request: CallRequest
     while let Some(event) = exchange.next().await {
         match &event {
             CallEvent::Failed(reason) => {
-                destination.failed(exchange.fault());
+                destination.failed(exchange.fault(), reason);
                 tracing::debug!(reason, "a callout failed");
             }
             CallEvent::Headers(head) => {

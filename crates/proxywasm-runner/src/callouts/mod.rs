@@ -11,7 +11,7 @@ mod http_call;
 
 pub(crate) use clients::Clients;
 
-use crate::cluster::Cluster;
+use crate::trace::{CallSpan, StreamSpan};
 use crate::worker::Worker;
 use bytes::Bytes;
 use destination::{Destination, Underway};
@@ -19,6 +19,7 @@ use proxywasm_host::{CallEvent, CallRequest, CalloutId, Command, GrpcEvent, Grpc
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use wasi_grpc::backend::Outgoing;
@@ -30,10 +31,13 @@ const NO_UPSTREAM: &str = "there is no such upstream";
 #[derive(Default)]
 pub(crate) struct Callouts {
     /// Commands that were not carried out yet.
-    commands: RefCell<VecDeque<Command>>,
+    commands: RefCell<VecDeque<(Command, Option<CallSpan>)>>,
     has_commands: Notify,
     running: RefCell<HashMap<CalloutId, Running>>,
 }
+
+/// The span of the stream that a callout is for, and the place of its plugin there.
+type Above = (Arc<StreamSpan>, usize);
 
 /// A callout that is under way. Its task ends with it.
 struct Running {
@@ -62,9 +66,14 @@ struct Ticket {
 // === impl Callouts ===
 
 impl Callouts {
-    /// Leaves a command of the host to be carried out soon.
-    pub(crate) fn push(&self, command: Command) {
-        self.commands.borrow_mut().push_back(command);
+    /// Leaves a command of the host to be carried out soon. What it calls is a span below that of its stream.
+    pub(crate) fn push(&self, mut command: Command, above: Option<Above>) {
+        let span = above.and_then(|(span, filter)| match &mut command {
+            Command::HttpCall { request, .. } => span.begin_http_call(filter, request),
+            Command::GrpcCall { request, .. } => span.begin_grpc_call(filter, request),
+            _ => None,
+        });
+        self.commands.borrow_mut().push_back((command, span));
         self.has_commands.notify_one();
     }
 
@@ -72,26 +81,26 @@ impl Callouts {
     pub(crate) async fn run(&self, worker: &Rc<Worker>) {
         loop {
             self.has_commands.notified().await;
-            while let Some(command) = self.next() {
-                self.carry_out(worker, command);
+            while let Some((command, span)) = self.next() {
+                self.carry_out(worker, command, span);
             }
         }
     }
 
-    fn next(&self) -> Option<Command> {
+    fn next(&self) -> Option<(Command, Option<CallSpan>)> {
         self.commands.borrow_mut().pop_front()
     }
 
-    fn carry_out(&self, worker: &Rc<Worker>, command: Command) {
+    fn carry_out(&self, worker: &Rc<Worker>, command: Command, span: Option<CallSpan>) {
         match command {
-            Command::HttpCall { id, request, .. } => self.begin_http(worker, id, *request),
+            Command::HttpCall { id, request, .. } => self.begin_http(worker, id, *request, span),
             Command::ReadCall(id) => {
                 if let Some(running) = self.running.borrow().get(&id) {
                     running.go_on.notify_one();
                 }
             }
             Command::CancelCall { id, late } => self.cancel(id, late),
-            Command::GrpcCall { id, request, .. } => self.begin_grpc(worker, id, *request),
+            Command::GrpcCall { id, request, .. } => self.begin_grpc(worker, id, *request, span),
             Command::GrpcSend {
                 id,
                 message,
@@ -104,19 +113,19 @@ impl Callouts {
         }
     }
 
-    fn begin_http(&self, worker: &Rc<Worker>, id: CalloutId, request: CallRequest) {
+    fn begin_http(&self, worker: &Rc<Worker>, id: CalloutId, request: CallRequest, span: Option<CallSpan>) {
         let name = std::str::from_utf8(&request.upstream).unwrap_or_default();
         match worker.clusters().get(name) {
-            Some(cluster) => self.spawn(worker, id, cluster, |ticket, call| {
+            Some(cluster) => self.spawn(worker, id, Underway::new(cluster, span), |ticket, call| {
                 http_call::run(ticket, call, request)
             }),
             None => worker.http_call_event(id, CallEvent::Failed(NO_UPSTREAM.to_owned())),
         }
     }
 
-    fn begin_grpc(&self, worker: &Rc<Worker>, id: CalloutId, request: GrpcRequest) {
+    fn begin_grpc(&self, worker: &Rc<Worker>, id: CalloutId, request: GrpcRequest, span: Option<CallSpan>) {
         match worker.clusters().get(&request.upstream) {
-            Some(cluster) => self.spawn(worker, id, cluster, |ticket, call| {
+            Some(cluster) => self.spawn(worker, id, Underway::new(cluster, span), |ticket, call| {
                 grpc_call::run(ticket, call, request)
             }),
             None => worker.grpc_event(id, GrpcEvent::failure(grpc_code::UNAVAILABLE, NO_UPSTREAM)),
@@ -134,10 +143,10 @@ impl Callouts {
         &self,
         worker: &Rc<Worker>,
         id: CalloutId,
-        cluster: Rc<Cluster>,
+        call: Rc<Underway>,
         task: impl FnOnce(Ticket, Rc<Underway>) -> F,
     ) {
-        let (go_on, call) = (Rc::new(Notify::new()), Underway::new(cluster));
+        let go_on = Rc::new(Notify::new());
         let ticket = Ticket {
             worker: Rc::downgrade(worker),
             id,

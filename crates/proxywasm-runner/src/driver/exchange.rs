@@ -5,15 +5,16 @@ use super::lane::{Lane, Piece};
 use super::linger;
 use super::record::Record;
 use crate::properties::UpstreamProperties;
+use crate::trace::StreamSpan;
 use crate::upstream;
 use crate::worker::{Taker, Worker};
 use bytes::Bytes;
 use http::{Version, request, response};
 use http_body::Body;
 use proxywasm_host::{
-    Direction, FilterChain, Host, LocalAnswer, Output, PluginTimes, PropertySource, ResetReason, StreamId,
+    Direction, FilterChain, Host, LocalAnswer, Output, PropertySource, ResetReason, StreamId,
 };
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -43,6 +44,8 @@ pub(crate) struct Exchange {
     /// The client's.
     version: Version,
     record: Rc<Record>,
+    /// The span of the request, if it is traced.
+    span: OnceCell<Arc<StreamSpan>>,
 }
 
 /// The owner of an [`Exchange`]. When it is dropped, the stream is over.
@@ -117,14 +120,22 @@ impl Taker for Exchange {
         self.request.borrow_mut().wake();
         self.response.borrow_mut().wake();
     }
+
+    fn span(&self) -> Option<Arc<StreamSpan>> {
+        self.span.get().cloned()
+    }
 }
 
 // === impl Exchange ===
 
 impl Exchange {
-    /// Has the times of its plugins noted.
-    pub(super) fn time_plugins(&self, times: Arc<PluginTimes>) {
-        self.worker.turn(self, |host, id| host.time_plugins(id, times));
+    /// It is traced: the times of its plugins are noted, and what they call is below this span.
+    pub(super) fn trace(&self, span: &Arc<StreamSpan>, chain: &FilterChain) {
+        // It is the only one.
+        let _ = self.span.set(Arc::clone(span));
+        if let Some(times) = span.time_plugins(chain) {
+            self.worker.turn(self, |host, id| host.time_plugins(id, times));
+        }
     }
 
     /// The next piece for the upstream.
@@ -433,6 +444,7 @@ impl Driver {
             fault: Cell::default(),
             version,
             record: Rc::clone(record),
+            span: OnceCell::new(),
         });
         worker.register(Rc::clone(&exchange) as _);
         Self(exchange)

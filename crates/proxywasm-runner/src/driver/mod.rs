@@ -199,8 +199,8 @@ async fn respond(
         record,
     );
     let exchange = driver.exchange();
-    if let Some(times) = span.as_ref().and_then(|span| span.time_plugins(chain)) {
-        exchange.time_plugins(times);
+    if let Some(span) = &span {
+        exchange.trace(span, chain);
     }
     driver.receive_request(head, ends);
     poll_fn(|context| exchange.poll_heads(context)).await?;

@@ -1,15 +1,16 @@
-//! What is told of one attempt to send a request to a server.
+//! What is told of something that is sent to a server: one attempt to send a request, or a call of a plugin.
 
 use super::draft::{Finished, failed, server, status_code};
 use crate::figures::UpstreamFailure;
 use crate::transport::Address;
 use crate::upstream::HttpTarget;
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanId, SpanKind, Status};
+use std::borrow::Cow;
 use std::time::SystemTime;
 
-/// An attempt.
+/// One that is under way, or over.
 pub(super) struct Attempt {
     span: SpanId,
     began: SystemTime,
@@ -21,30 +22,53 @@ pub(super) struct Attempt {
 /// What came of it.
 enum Outcome {
     Answered(StatusCode),
-    Failed { kind: &'static str, why: String },
+    /// It ended with this status of gRPC.
+    Ended(u32),
+    Failed {
+        kind: &'static str,
+        why: String,
+    },
 }
 
 // === impl Attempt ===
 
 impl Attempt {
     /// One that begins now.
-    pub(super) fn new(span: SpanId, uri: &Uri, target: Option<&HttpTarget>) -> Self {
-        let mut attributes = Vec::new();
-        if let Some(target) = target {
-            attributes.extend(server(&target.authority()));
-            let url = format!("{}{}", target.origin(), uri.path());
-            attributes.push(KeyValue::new("url.full", url));
-        }
+    pub(super) fn new(span: SpanId) -> Self {
         Self {
             span,
             began: SystemTime::now(),
             ended: None,
-            attributes,
+            attributes: Vec::new(),
             outcome: Outcome::Failed {
                 kind: "cancelled",
-                why: "the request was given up".to_owned(),
+                why: "nobody waits for it any more".to_owned(),
             },
         }
+    }
+
+    /// Which server it goes to, and with which path, if that is not its name.
+    pub(super) fn sent_to(&mut self, target: &HttpTarget, path: Option<&str>) {
+        self.attributes.extend(server(&target.authority()));
+        if let Some(path) = path {
+            let url = format!("{}{path}", target.origin());
+            self.attributes.push(KeyValue::new("url.full", url));
+        }
+    }
+
+    /// The head of a response came, and the rest of it is part of this.
+    pub(super) fn begins_to_answer(&mut self, status: StatusCode) {
+        self.outcome = Outcome::Answered(status);
+    }
+
+    /// It ended with a status of gRPC.
+    pub(super) fn ended_with(&mut self, code: u32) {
+        self.outcome = Outcome::Ended(code);
+    }
+
+    /// It came to nothing, or broke off.
+    pub(super) fn broke(&mut self, kind: &'static str, why: String) {
+        self.outcome = Outcome::Failed { kind, why };
     }
 
     /// The head of a response came, over a connection to `peer`.
@@ -88,25 +112,24 @@ impl Attempt {
         }
     }
 
-    /// Its span. `resends` attempts came before it.
+    /// Its span, with more that is known of it.
     pub(super) fn finish(
         self,
         parent: SpanId,
-        method: &str,
-        upstream: Option<&str>,
-        resends: i64,
+        name: Cow<'static, str>,
+        more: Vec<KeyValue>,
         ended: SystemTime,
     ) -> Finished {
         let mut attributes = self.attributes;
-        attributes.push(KeyValue::new("http.request.method", method.to_owned()));
-        attributes.extend(upstream.map(|name| KeyValue::new("proxywasm.upstream", name.to_owned())));
-        if resends > 0 {
-            attributes.push(KeyValue::new("http.request.resend_count", resends));
-        }
+        attributes.extend(more);
         let status = match self.outcome {
             Outcome::Answered(status) => {
                 attributes.push(status_code(status));
                 failed(status.as_u16() >= 400, &mut attributes, status.as_str())
+            }
+            Outcome::Ended(code) => {
+                attributes.push(KeyValue::new("rpc.grpc.status_code", i64::from(code)));
+                failed(code != 0, &mut attributes, &code.to_string())
             }
             Outcome::Failed { kind, why } => {
                 attributes.push(KeyValue::new("error.type", kind));
@@ -117,7 +140,7 @@ impl Attempt {
             id: self.span,
             parent,
             kind: SpanKind::Client,
-            name: method.to_owned().into(),
+            name,
             began: self.began,
             ended: self.ended.unwrap_or(ended),
             attributes,

@@ -1,17 +1,16 @@
 //! Bodies of responses, whose end is that of their span.
 
-use super::StreamSpan;
+use super::OpenSpan;
 use crate::observed_body::{BodyObserver, ObservedBody, PolledFrame};
 use http_body::Body;
-use std::sync::Arc;
 
 /// A body, and the span that ends with it, if there is one.
 pub(crate) type TracedBody<B> = ObservedBody<B, SpanEnd>;
 
-/// Ends a span when it is dropped, if nobody else has it.
+/// Ends a span when it is dropped.
 #[derive(Debug)]
 pub(crate) struct SpanEnd(
-    #[expect(dead_code, reason = "ends the span when dropped")] pub(super) Option<Arc<StreamSpan>>,
+    #[expect(dead_code, reason = "ends the span when dropped")] pub(super) Option<OpenSpan>,
 );
 
 impl<B: Body> BodyObserver<B> for SpanEnd {

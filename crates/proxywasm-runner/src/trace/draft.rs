@@ -22,7 +22,16 @@ pub(super) struct Draft {
     pub(super) status: Option<StatusCode>,
     pub(super) error: Option<String>,
     pub(super) attempts: Vec<Attempt>,
-    pub(super) plugins: Option<(FilterChain, Arc<PluginTimes>, SystemTime)>,
+    plugins: Option<Plugins>,
+}
+
+/// The plugins of a request.
+struct Plugins {
+    chain: FilterChain,
+    times: Arc<PluginTimes>,
+    began: SystemTime,
+    /// The spans of those that others are below of.
+    spans: Vec<Option<SpanId>>,
 }
 
 /// A span that is over.
@@ -78,6 +87,29 @@ impl Draft {
         }
     }
 
+    /// The times of its plugins are noted there.
+    pub(super) fn time_plugins(&mut self, chain: &FilterChain) -> Arc<PluginTimes> {
+        let times = PluginTimes::new(chain.plugins().len());
+        self.plugins = Some(Plugins {
+            chain: chain.clone(),
+            times: Arc::clone(&times),
+            began: SystemTime::now(),
+            spans: vec![None; chain.plugins().len()],
+        });
+        times
+    }
+
+    /// The span of a plugin, for one that is to be below it, and the plugin's name.
+    pub(super) fn plugin(
+        &mut self,
+        index: usize,
+        new_id: impl FnOnce() -> SpanId,
+    ) -> Option<(SpanId, String)> {
+        let plugins = self.plugins.as_mut()?;
+        let name = plugins.chain.plugins().get(index)?.name().to_owned();
+        Some((*plugins.spans.get_mut(index)?.get_or_insert_with(new_id), name))
+    }
+
     /// The last attempt is over. It is told whom the connection is to.
     pub(super) fn end_attempt(&mut self, end: impl FnOnce(&mut Attempt, Option<Address>)) {
         if let Some(attempt) = self.attempts.last_mut() {
@@ -89,16 +121,18 @@ impl Draft {
     pub(super) fn finish(self, own: SpanId, parent: SpanId, new_id: impl Fn() -> SpanId) -> Vec<Finished> {
         let ended = SystemTime::now();
         let mut spans = Vec::new();
-        if let Some((chain, times, began)) = &self.plugins {
-            for (plugin, time) in chain.plugins().iter().zip(times.plugins()) {
+        if let Some(plugins) = &self.plugins {
+            let began = plugins.began;
+            let all = plugins.chain.plugins().iter().zip(plugins.times.plugins());
+            for ((plugin, time), span) in all.zip(&plugins.spans) {
                 let Some(time) = time else { continue };
                 spans.push(Finished {
-                    id: new_id(),
+                    id: span.unwrap_or_else(&new_id),
                     parent: own,
                     kind: SpanKind::Internal,
                     name: format!("plugin {}", plugin.name()).into(),
-                    began: *began + time.first,
-                    ended: *began + time.last,
+                    began: began + time.first,
+                    ended: began + time.last,
                     attributes: plugin_attributes(plugin.name(), &time),
                     status: match time.failed {
                         true => Status::error("a callback failed"),
@@ -109,7 +143,12 @@ impl Draft {
         }
         let told = self.way.told();
         for (attempt, resends) in self.attempts.into_iter().zip(0..) {
-            spans.push(attempt.finish(own, &self.method, told.upstream.as_deref(), resends, ended));
+            let mut more = vec![KeyValue::new("http.request.method", self.method.clone())];
+            more.extend(told.upstream.clone().map(upstream));
+            if resends > 0 {
+                more.push(KeyValue::new("http.request.resend_count", resends));
+            }
+            spans.push(attempt.finish(own, self.method.clone().into(), more, ended));
         }
         let mut attributes = self.attributes;
         let name = match &told.route {
@@ -141,10 +180,20 @@ impl Draft {
     }
 }
 
+/// Which upstream something goes to.
+pub(super) fn upstream(name: String) -> KeyValue {
+    KeyValue::new("proxywasm.upstream", name)
+}
+
+/// Of which plugin something is.
+pub(super) fn plugin_name(name: String) -> KeyValue {
+    KeyValue::new("proxywasm.plugin.name", name)
+}
+
 fn plugin_attributes(name: &str, time: &PluginTime) -> Vec<KeyValue> {
     let number = |number: u128| i64::try_from(number).unwrap_or(i64::MAX);
     vec![
-        KeyValue::new("proxywasm.plugin.name", name.to_owned()),
+        plugin_name(name.to_owned()),
         KeyValue::new("proxywasm.plugin.callbacks", number(time.callbacks.into())),
         KeyValue::new("proxywasm.plugin.busy_ns", number(time.busy.as_nanos())),
         KeyValue::new("proxywasm.plugin.held", time.held),

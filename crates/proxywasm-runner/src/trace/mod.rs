@@ -1,4 +1,5 @@
-//! Traces: a span for each request, one for each plugin that took part, one for each time it was sent; with the context of W3C (`traceparent`,
+//! Traces: a span for each request, one for each plugin that took part, one for each time it was sent,
+//! and for each call of a plugin; with the context of W3C (`traceparent`,
 //! `tracestate`) taken from the client and passed on.
 //!
 //! Where no traces are configured, a request costs one look at an `Option` in a few places. Spans of requests that are sampled go to a thread
@@ -7,6 +8,8 @@
 #[cfg(feature = "opentelemetry")]
 mod attempt;
 mod body;
+#[cfg(feature = "opentelemetry")]
+mod call;
 #[cfg(feature = "opentelemetry")]
 mod draft;
 #[cfg(feature = "opentelemetry")]
@@ -21,16 +24,19 @@ mod tracer;
 
 pub(crate) use body::TracedBody;
 pub use settings::{TraceError, TraceSettings};
-#[cfg(not(feature = "opentelemetry"))]
-pub(crate) use stub::{StreamSpan, Tracer};
 #[cfg(feature = "opentelemetry")]
-pub(crate) use {span::StreamSpan, tracer::Tracer};
+use span::OpenSpan;
+#[cfg(not(feature = "opentelemetry"))]
+use stub::OpenSpan;
+#[cfg(not(feature = "opentelemetry"))]
+pub(crate) use stub::{CallSpan, StreamSpan, Tracer};
+#[cfg(feature = "opentelemetry")]
+pub(crate) use {call::CallSpan, span::StreamSpan, tracer::Tracer};
 
 use crate::driver::{self, Aborted, Client, HttpListener, RecordedBody};
 use body::SpanEnd;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use std::sync::Arc;
 
 /// Answers a request, and traces it where that is configured.
 ///
@@ -44,8 +50,9 @@ pub(crate) async fn serve(
     let (mut head, body) = request.into_parts();
     let span = listener.tracer.as_ref().map(|tracer| {
         let span = tracer.begin(client.properties(), &mut head);
-        head.extensions.insert(Arc::clone(&span));
-        span
+        let open = OpenSpan::new(&span);
+        head.extensions.insert(span);
+        open
     });
     let request = Request::from_parts(head, body);
     match driver::serve(listener, client, request).await {

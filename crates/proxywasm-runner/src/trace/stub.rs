@@ -4,7 +4,8 @@ use super::{TraceError, TraceSettings};
 use crate::properties::{ConnectionProperties, UpstreamProperties};
 use crate::upstream::{HttpTarget, UpstreamError};
 use http::{Extensions, Request, StatusCode, request};
-use proxywasm_host::{FilterChain, PluginTimes};
+use proxywasm_host::{CallRequest, FilterChain, GrpcRequest, PluginTimes};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,14 @@ pub(crate) enum Tracer {}
 /// There is none.
 #[derive(Debug)]
 pub(crate) enum StreamSpan {}
+
+/// There is none.
+#[derive(Debug)]
+pub(super) struct OpenSpan(Arc<StreamSpan>);
+
+/// There is none.
+#[derive(Debug)]
+pub(crate) enum CallSpan {}
 
 // === impl Tracer ===
 
@@ -75,6 +84,50 @@ impl StreamSpan {
     }
 
     pub(super) fn failed(&self, _: &str) {
+        match *self {}
+    }
+
+    pub(crate) fn begin_http_call(self: &Arc<Self>, _: usize, _: &mut CallRequest) -> Option<CallSpan> {
+        match **self {}
+    }
+
+    pub(crate) fn begin_grpc_call(self: &Arc<Self>, _: usize, _: &mut GrpcRequest) -> Option<CallSpan> {
+        match **self {}
+    }
+}
+
+// === impl OpenSpan ===
+
+impl OpenSpan {
+    pub(super) fn new(span: &Arc<StreamSpan>) -> Self {
+        match **span {}
+    }
+}
+
+impl Deref for OpenSpan {
+    type Target = StreamSpan;
+
+    fn deref(&self) -> &StreamSpan {
+        &self.0
+    }
+}
+
+// === impl CallSpan ===
+
+impl CallSpan {
+    pub(crate) fn sent_to(&mut self, _: &HttpTarget) {
+        match *self {}
+    }
+
+    pub(crate) fn answered(&mut self, _: StatusCode) {
+        match *self {}
+    }
+
+    pub(crate) fn ended_with(&mut self, _: u32) {
+        match *self {}
+    }
+
+    pub(crate) fn failed(&mut self, _: &'static str, _: &str) {
         match *self {}
     }
 }

@@ -6,7 +6,7 @@ use super::span::StreamSpan;
 use super::{TraceError, TraceSettings};
 use crate::properties::ConnectionProperties;
 use http::{HeaderMap, request};
-use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags};
 use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
@@ -90,12 +90,16 @@ impl Tracer {
 
     /// Puts a context into the headers of a request.
     pub(super) fn inject(&self, span: &SpanContext, headers: &mut HeaderMap) {
-        let context = Context::new().with_remote_span_context(span.clone());
-        self.propagator
-            .inject_context(&context, &mut HeaderInjector(headers));
+        self.inject_into(span, &mut HeaderInjector(headers));
         if span.trace_state().header().is_empty() {
             headers.remove(TRACESTATE);
         }
+    }
+
+    /// Puts a context wherever it can be put.
+    pub(super) fn inject_into(&self, span: &SpanContext, injector: &mut dyn Injector) {
+        let context = Context::new().with_remote_span_context(span.clone());
+        self.propagator.inject_context(&context, injector);
     }
 
     pub(super) fn export(&self, span: SpanData) {
