@@ -333,6 +333,30 @@ plugins:
     });
 }
 
+/// The rules that the documentation gives are read by Prometheus, if it is there.
+#[test]
+fn rules_of_the_documentation() {
+    let documentation = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATIONS.md");
+    let documentation = std::fs::read_to_string(documentation).unwrap();
+    let (_, rest) = documentation.split_once("rules.yml <<'END'\n").unwrap();
+    let (rules, _) = rest.split_once("\nEND\n").unwrap();
+    let file = std::env::temp_dir().join(format!("proxywasm-rules-{}.yml", std::process::id()));
+    std::fs::write(&file, format!("{rules}\n")).unwrap();
+    let output = Command::new("promtool")
+        .args(["check", "rules"])
+        .arg(&file)
+        .output();
+    std::fs::remove_file(&file).unwrap();
+    let Ok(output) = output else {
+        return eprintln!("skipped: promtool is not installed");
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let expected = rules.matches("- record:").count() + rules.matches("- alert:").count();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(&format!("{expected} rules found")), "{said}");
+}
+
 #[test]
 fn a_plugin_that_traps_and_one_that_takes_long() {
     let proxy = proxy()

@@ -3,6 +3,7 @@
 use proxywasm_runner::HttpOptions;
 use proxywasm_tests::harness::frames::{FrameStream, PING, PREFACE, SETTINGS, frame, hello};
 use proxywasm_tests::harness::{Client, PATIENCE, proxy};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 const LARGE: usize = 100 << 10;
@@ -139,6 +140,8 @@ fn connections_that_end_for_an_error() {
             let expected = f64::from(u8::from(reason == row.reason));
             assert_eq!(errors(reason), expected, "{}: {reason}", row.name);
         }
+        let shown: Value = serde_json::from_str(&proxy.ask("GET /listeners", "").1).unwrap();
+        assert_eq!(shown[0]["connection_errors"][row.reason], 1, "{}", row.name);
         if let Some(status) = row.status {
             let name = format!("proxywasm_listener_requests_total{{{listener},status=\"{status}\"}}");
             assert_eq!(count(&name), 1.0, "{}", row.name);

@@ -4,8 +4,9 @@ use super::shown::{Durations, Statuses, statuses};
 use crate::admin::answer::{Answer, json};
 use crate::admin::inventory::ListenerItem;
 use crate::admin::router::Call;
-use crate::figures::Totals;
+use crate::figures::{BadEnd, Totals};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 #[derive(Serialize)]
@@ -20,6 +21,8 @@ struct Listener<'a> {
     accepted: u64,
     refused: u64,
     failed: u64,
+    /// Connections of HTTP that ended for an error, by the reason.
+    connection_errors: BTreeMap<&'static str, u64>,
     /// Requests, or TCP streams, that are over.
     requests: Statuses,
     durations: Durations,
@@ -45,6 +48,8 @@ impl<'a> Listener<'a> {
         let plugins = item.settings.chain.plugins().iter();
         let name = item.settings.name();
         let counted = totals.listeners.get(&name);
+        let bad_ends = counted.map(|totals| totals.bad_ends).unwrap_or_default();
+        let reasons = BadEnd::ALL.into_iter().map(BadEnd::name);
         let count = |figure: fn(&crate::figures::ListenerTotals) -> u64| counted.map_or(0, figure);
         Self {
             address: item.address.to_string(),
@@ -56,6 +61,7 @@ impl<'a> Listener<'a> {
             accepted: count(|totals| totals.connections),
             refused: count(|totals| totals.refused),
             failed: count(|totals| totals.failed),
+            connection_errors: reasons.zip(bad_ends).collect(),
             requests: counted.map_or_else(Statuses::new, |totals| statuses(totals.requests.statuses)),
             durations: counted.map_or_else(Durations::default, |totals| (&totals.requests.durations).into()),
             received_bytes: count(|totals| totals.received),
