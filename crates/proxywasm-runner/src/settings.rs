@@ -134,7 +134,7 @@ pub const DEFAULT_OLD_STREAMS: Duration = Duration::from_secs(600);
 // === impl Settings ===
 
 impl Settings {
-    /// Every plugin of a chain, of a route or in the background, by its name.
+    /// Every plugin of a listener, of a route, of an upstream or in the background, by its name.
     pub(crate) fn plugins(&self) -> BTreeMap<String, Plugin> {
         let of_listeners = self.listeners.iter().flat_map(|listener| {
             let tables = listener.routes.iter();
@@ -142,8 +142,10 @@ impl Settings {
             let chains = routes.filter_map(|route| route.chain.as_ref());
             chains.chain([&listener.chain]).flat_map(|chain| chain.plugins())
         });
+        let upstreams = self.upstreams.iter();
+        let of_upstreams = upstreams.flat_map(|upstream| upstream.chain.plugins());
         let background = self.background.iter().map(|background| &background.plugin);
-        let plugins = of_listeners.chain(background);
+        let plugins = of_listeners.chain(of_upstreams).chain(background);
         plugins
             .map(|plugin| (plugin.name().to_owned(), plugin.clone()))
             .collect()

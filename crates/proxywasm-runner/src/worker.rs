@@ -53,8 +53,8 @@ pub(crate) trait Taker {
     fn collect(&self, host: &mut Host);
     /// Something was taken, or more is wanted, that its task does not know of.
     fn wake(&self);
-    /// The span of the stream, if it is traced.
-    fn span(&self) -> Option<Arc<StreamSpan>> {
+    /// The span of the stream, if it is traced, and the place there of the first of its plugins.
+    fn span(&self) -> Option<(Arc<StreamSpan>, usize)> {
         None
     }
 }
@@ -313,8 +313,8 @@ impl Worker {
             };
             let above = origin.and_then(|origin| {
                 let taker = self.takers.borrow().get(origin.stream.index()).cloned().flatten();
-                let span = taker.filter(|taker| taker.id() == origin.stream)?.span()?;
-                Some((span, origin.filter))
+                let (span, first) = taker.filter(|taker| taker.id() == origin.stream)?.span()?;
+                Some((span, first.saturating_add(origin.filter)))
             });
             self.callouts.push(command, above);
         }

@@ -2,6 +2,7 @@
 
 use crate::upstream::HttpTarget;
 use http::{HeaderName, StatusCode};
+use proxywasm_host::FilterChain;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ pub struct UpstreamSettings {
     pub name: String,
     /// The servers.
     pub endpoints: Vec<EndpointSettings>,
+    /// The plugins that requests pass last, and responses first, whatever route they took. Calls of plugins do not.
+    pub chain: FilterChain,
     /// What gRPC calls of plugins name in `:authority`, if not the address. HTTP calls name what the plugin gives.
     pub authority: Option<String>,
     /// How a server is chosen.
@@ -138,6 +141,7 @@ impl UpstreamSettings {
                 target,
                 weight: NonZeroU32::MIN,
             }],
+            chain: FilterChain::new(Vec::new()),
             authority: None,
             balance: Balance::default(),
             resolve_interval: Duration::from_secs(30),

@@ -276,7 +276,7 @@ impl ConfigFile {
             .upstreams
             .iter()
             .map(|entry| entry.settings(Some(folder)));
-        let upstreams: Vec<_> = upstreams
+        let mut upstreams: Vec<_> = upstreams
             .collect::<Result<_, _>>()
             .map_err(|(location, message)| self.at(location, message))?;
         let services = Services {
@@ -284,13 +284,11 @@ impl ConfigFile {
             ..services
         };
         let plugins = self.plugins(engine, &services, known)?;
+        for (upstream, entry) in upstreams.iter_mut().zip(&self.root.upstreams) {
+            upstream.chain = FilterChain::new(chosen(entry.plugins(), &plugins));
+        }
         let mut listeners = Vec::new();
         for entry in &self.root.listeners.value {
-            // `check` saw that all are there.
-            let chain = entry
-                .plugins
-                .iter()
-                .filter_map(|name| plugins.get(name.value.as_str()).cloned());
             let tls = entry
                 .load_tls(folder)
                 .map_err(|(location, message)| self.at(location, message))?;
@@ -317,7 +315,7 @@ impl ConfigFile {
                 ..ListenerSettings::new(
                     entry.address.value.0.clone(),
                     entry.accept.into(),
-                    chain.collect(),
+                    chosen(&entry.plugins, &plugins),
                 )
             });
         }
@@ -440,10 +438,11 @@ impl ConfigFile {
             self.http_settings(entry)?;
             self.route_table(entry, &HashMap::new())?;
             for name in entry.plugins.iter().chain(entry.plugins_of_routes()) {
-                if !root.plugins.iter().any(|plugin| plugin.name.value == name.value) {
-                    return Err(self.at(name.referenced, self.unknown_plugin(&name.value)));
-                }
+                self.check_plugin(name)?;
             }
+        }
+        for name in root.upstreams.iter().flat_map(UpstreamEntry::plugins) {
+            self.check_plugin(name)?;
         }
         self.check_background()
     }
@@ -451,14 +450,7 @@ impl ConfigFile {
     fn check_background(&self) -> Result<(), Diagnostic> {
         for (index, entry) in self.root.background.iter().enumerate() {
             let name = &entry.plugin;
-            if !self
-                .root
-                .plugins
-                .iter()
-                .any(|plugin| plugin.name.value == name.value)
-            {
-                return Err(self.at(name.referenced, self.unknown_plugin(&name.value)));
-            }
+            self.check_plugin(name)?;
             let mut others = self.root.background.iter().take(index);
             if others.any(|other| other.plugin.value == name.value) {
                 let message = format!("the plugin `{}` runs in the background already", name.value);
@@ -486,26 +478,31 @@ impl ConfigFile {
             let known = self.root.upstreams.iter().map(UpstreamEntry::name);
             Err((name.referenced, unknown("upstream", &name.value, known)))
         };
-        let chain = |names: &[Spanned<String>]| {
-            // `check` saw that all are there.
-            let plugins = names
-                .iter()
-                .filter_map(|name| plugins.get(name.value.as_str()).cloned());
-            FilterChain::new(plugins.collect())
-        };
+        let chain = |names: &[Spanned<String>]| FilterChain::new(chosen(names, plugins));
         entry
             .route_table(&known_upstream, &chain)
             .map_err(|(location, message)| self.at(location, message))
     }
 
-    fn unknown_plugin(&self, name: &str) -> String {
-        let known = self.root.plugins.iter().map(|plugin| plugin.name.value.as_str());
-        unknown("plugin", name, known)
+    /// Whether there is a plugin of this name.
+    fn check_plugin(&self, name: &Spanned<String>) -> Result<(), Diagnostic> {
+        let mut known = self.root.plugins.iter().map(|plugin| plugin.name.value.as_str());
+        if known.clone().any(|known| known == name.value) {
+            return Ok(());
+        }
+        let message = unknown("plugin", &name.value, &mut known);
+        Err(self.at(name.referenced, message))
     }
 
     fn at(&self, location: Location, message: impl Into<String>) -> Diagnostic {
         Diagnostic::at(&self.path, &self.text, location, message)
     }
+}
+
+/// The plugins of these names. `check` saw that all are there.
+fn chosen(names: &[Spanned<String>], plugins: &HashMap<&str, Plugin>) -> Vec<Plugin> {
+    let plugins = names.iter().map(|name| plugins.get(name.value.as_str()));
+    plugins.flatten().cloned().collect()
 }
 
 /// What to say of a name that nothing has; `kind` is what it should be the name of.

@@ -1,5 +1,7 @@
 //! Where the requests of a listener go: to one upstream, or by routes.
 
+use super::exchange::Waiting;
+use super::of_upstream;
 use super::reason::Reason;
 use super::record::Record;
 use crate::cluster::{Cluster, Clusters};
@@ -8,11 +10,13 @@ use crate::properties::{ConnectionProperties, Outcome, UpstreamProperties};
 use crate::routing::{Action, Forward, HeadTimeout, PathRules, Route, RouteTable};
 use crate::trace::StreamSpan;
 use crate::upstream::{HeadLimit, RequestBody, ResponseBody, Upstream, UpstreamError};
+use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode, request};
 use proxywasm_host::FilterChain;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -37,12 +41,14 @@ pub(crate) struct Routed {
 /// What a request has with it on its way to an upstream.
 #[derive(Clone, Copy)]
 pub(super) struct OnWay<'a> {
-    pub(super) connection: &'a ConnectionProperties,
+    pub(super) worker: &'a Rc<Worker>,
+    pub(super) client: &'a Waiting,
+    pub(super) connection: &'a Arc<ConnectionProperties>,
     /// What is to be told of route and upstream, where somebody asks for it.
-    pub(super) way: Option<&'a UpstreamProperties>,
+    pub(super) way: Option<&'a Arc<UpstreamProperties>>,
     pub(super) record: &'a Rc<Record>,
     /// The span of the request, if it is traced.
-    pub(super) span: Option<&'a StreamSpan>,
+    pub(super) span: Option<&'a Arc<StreamSpan>>,
 }
 
 /// What becomes of a request.
@@ -92,7 +98,9 @@ impl Destination {
                 if let Some(span) = on_way.span {
                     span.begin_attempt(&mut request, upstream.target());
                 }
-                let sent = upstream.send(request, HeadLimit::OfUpstream, on_way.way).await;
+                let sent = upstream
+                    .send(request, HeadLimit::OfUpstream, on_way.way.map(|way| &**way))
+                    .await;
                 let sent = sent.map_err(|failed| failed.error);
                 if let Some(span) = on_way.span {
                     match &sent {
@@ -208,12 +216,7 @@ impl Routed {
         request: Request<RequestBody>,
         on_way: OnWay<'_>,
     ) -> Result<Reply, UpstreamError> {
-        let OnWay {
-            connection,
-            way,
-            record,
-            span,
-        } = on_way;
+        let record = on_way.record;
         let (mut head, body) = request.into_parts();
         if let Err(path) = forward.rewrite(&mut head.uri, &mut head.headers, &route.matches.path) {
             record.set_reason(Reason::Unroutable);
@@ -229,28 +232,51 @@ impl Routed {
             record.set_reason(Reason::Unroutable);
             return Ok(Reply::unroutable(route, "no upstream", body));
         };
-        let source = connection.source().ip().map(|source| source.ip());
-        let limit = match forward.timeout {
-            HeadTimeout::OfUpstream => HeadLimit::OfUpstream,
-            HeadTimeout::Never | HeadTimeout::After(_) => HeadLimit::OfSender,
-        };
-        let sending = upstream.send(Request::from_parts(head, body), source, limit, way, span);
-        let mut response = match forward.timeout {
-            HeadTimeout::OfUpstream | HeadTimeout::Never => sending.await?,
-            HeadTimeout::After(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {
-                upstream.figures().failed(UpstreamFailure::Timeout);
-                if let Some(span) = span {
-                    span.attempt_timed_out(limit);
-                }
-                UpstreamError::Timeout(limit)
-            })??,
+        let request = Request::from_parts(head, body);
+        let source = on_way.connection.source().ip().map(|source| source.ip());
+        let chain = &upstream.settings().chain;
+        let mut response = if chain.plugins().is_empty() {
+            let way = on_way.way.map(|way| &**way);
+            send_in_time(upstream, forward.timeout, request, source, way, on_way.span).await?
+        } else {
+            let send = async |request, way: Option<Arc<UpstreamProperties>>| {
+                let way = way.as_deref();
+                send_in_time(upstream, forward.timeout, request, source, way, on_way.span).await
+            };
+            of_upstream::send(chain, route, request, on_way, send).await?
         };
         route.response_headers.apply(response.headers_mut());
         Ok(Reply::Upstream(response))
     }
 }
 
-fn tell(way: Option<&UpstreamProperties>, outcome: Outcome) {
+/// Sends a request to a server of an upstream, which may take as long as the route or else the upstream says.
+async fn send_in_time(
+    upstream: &Cluster,
+    timeout: HeadTimeout,
+    request: Request<RequestBody>,
+    source: Option<IpAddr>,
+    way: Option<&UpstreamProperties>,
+    span: Option<&Arc<StreamSpan>>,
+) -> Result<Response<ResponseBody>, UpstreamError> {
+    let limit = match timeout {
+        HeadTimeout::OfUpstream => HeadLimit::OfUpstream,
+        HeadTimeout::Never | HeadTimeout::After(_) => HeadLimit::OfSender,
+    };
+    let sending = upstream.send(request, source, limit, way, span.map(|span| &**span));
+    match timeout {
+        HeadTimeout::OfUpstream | HeadTimeout::Never => sending.await,
+        HeadTimeout::After(limit) => tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
+            upstream.figures().failed(UpstreamFailure::Timeout);
+            if let Some(span) = span {
+                span.attempt_timed_out(limit);
+            }
+            Err(UpstreamError::Timeout(limit))
+        }),
+    }
+}
+
+fn tell(way: Option<&Arc<UpstreamProperties>>, outcome: Outcome) {
     if let Some(way) = way {
         way.set_outcome(outcome);
     }

@@ -1,9 +1,8 @@
 //! What the two ends of a stream share.
 
-use super::client_body::{ClientBody, ClientFault};
+use super::client_body::ClientFault;
 use super::lane::{Lane, Piece};
 use super::linger;
-use super::record::Record;
 use crate::properties::UpstreamProperties;
 use crate::trace::StreamSpan;
 use crate::upstream;
@@ -31,8 +30,8 @@ pub(crate) struct Exchange {
     id: StreamId,
     request: RefCell<Lane<Box<request::Parts>>>,
     response: RefCell<Lane<Box<response::Parts>>>,
-    /// The body that the client sends, until all of it was read.
-    downstream: RefCell<Option<ClientBody>>,
+    /// The body that the client sends, or what plugins before these let through of it, until all of it was read.
+    downstream: RefCell<Option<upstream::RequestBody>>,
     /// The body that the upstream sends, until all of it was read.
     upstream: RefCell<Option<upstream::ResponseBody>>,
     state: Cell<State>,
@@ -40,16 +39,25 @@ pub(crate) struct Exchange {
     /// The client waits for `100 Continue`, which reading its body makes the codec send.
     expects_continue: Cell<bool>,
     /// The client broke its request off: what comes of it at the upstream concerns nobody.
-    fault: Cell<Option<ClientFault>>,
+    fault: Rc<Cell<Option<ClientFault>>>,
     /// The client's.
     version: Version,
-    record: Rc<Record>,
-    /// The span of the request, if it is traced.
-    span: OnceCell<Arc<StreamSpan>>,
+    /// The span of the request, if it is traced, and the place there of the first of these plugins.
+    span: OnceCell<(Arc<StreamSpan>, usize)>,
 }
 
 /// The owner of an [`Exchange`]. When it is dropped, the stream is over.
 pub(super) struct Driver(Rc<Exchange>);
+
+/// What matters of the client while its request is under way.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) version: Version,
+    /// It waits for `100 Continue`.
+    pub(super) expects_continue: bool,
+    /// Where it is noted that it broke its request off.
+    pub(super) fault: Rc<Cell<Option<ClientFault>>>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -121,7 +129,7 @@ impl Taker for Exchange {
         self.response.borrow_mut().wake();
     }
 
-    fn span(&self) -> Option<Arc<StreamSpan>> {
+    fn span(&self) -> Option<(Arc<StreamSpan>, usize)> {
         self.span.get().cloned()
     }
 }
@@ -131,9 +139,9 @@ impl Taker for Exchange {
 impl Exchange {
     /// It is traced: the times of its plugins are noted, and what they call is below this span.
     pub(super) fn trace(&self, span: &Arc<StreamSpan>, chain: &FilterChain) {
-        // It is the only one.
-        let _ = self.span.set(Arc::clone(span));
-        if let Some(times) = span.time_plugins(chain) {
+        if let Some((first, times)) = span.time_plugins(chain) {
+            // It is the only one.
+            let _ = self.span.set((Arc::clone(span), first));
             self.worker.turn(self, |host, id| host.time_plugins(id, times));
         }
     }
@@ -159,6 +167,8 @@ impl Exchange {
             match self.poll_downstream(context) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                // While it was read, plugins before these may have led to an answer.
+                Poll::Pending if self.state.get() != State::Forwarding => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -304,39 +314,47 @@ impl Exchange {
     /// Reads a piece of the request and gives it to the host, if that wants it.
     fn poll_downstream(&self, context: &mut Context<'_>) -> Poll<Result<(), Aborted>> {
         let wants = self.worker.ask(|host| host.wants(self.id, Direction::Request));
-        let mut downstream = self.downstream.borrow_mut();
-        let Some(body) = downstream.as_mut().filter(|_| wants) else {
+        // Taken out while it is polled: where it comes from other plugins, they may end this stream meanwhile.
+        let Some(mut body) = wants.then(|| self.downstream.take()).flatten() else {
             self.request.borrow_mut().wait(context, !wants);
             return Poll::Pending;
         };
         self.expects_continue.set(false);
-        let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) else {
-            self.request.borrow_mut().wait(context, false);
+        let polled = Pin::new(&mut body).poll_frame(context);
+        if self.state.get() == State::Over {
+            return Poll::Ready(Err(Aborted::Over));
+        }
+        let Poll::Ready(frame) = polled else {
+            *self.downstream.borrow_mut() = Some(body);
+            let mut lane = self.request.borrow_mut();
+            if lane.has_any() || self.reset.get().is_some() {
+                // From plugins before these, which may share an instance with them.
+                return Poll::Ready(Ok(()));
+            }
+            lane.wait(context, false);
             return Poll::Pending;
         };
         self.request.borrow_mut().stop_waiting();
         let ends = frame.is_none() || body.is_end_stream();
-        if ends {
-            *downstream = None;
-        }
-        drop(downstream);
         match frame {
             None => self
                 .worker
                 .turn(self, |host, id| host.request_body(id, Bytes::new(), true)),
-            Some(Err(fault)) => {
-                self.fault.set(Some(fault));
-                return Poll::Ready(Err(Aborted::Downstream(fault)));
+            Some(Err(_)) => {
+                // Without one it is plugins before these that ended the stream.
+                let fault = self.fault.get();
+                return Poll::Ready(Err(fault.map_or(Aborted::Over, Aborted::Downstream)));
             }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
-                    self.record.add_received(data.len());
+                    if !ends {
+                        *self.downstream.borrow_mut() = Some(body);
+                    }
                     self.worker
                         .turn(self, |host, id| host.request_body(id, data, ends));
                 }
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
-                        *self.downstream.borrow_mut() = None;
                         self.worker
                             .turn(self, |host, id| host.request_trailers(id, trailers));
                     }
@@ -420,15 +438,13 @@ impl fmt::Debug for Exchange {
 // === impl Driver ===
 
 impl Driver {
-    /// Opens a stream. The client's body is read as plugins want it.
+    /// Opens a stream. The body of the request is read as plugins want it.
     pub(super) fn open(
         worker: &Rc<Worker>,
         chain: &FilterChain,
         properties: Option<Box<dyn PropertySource>>,
-        body: Option<ClientBody>,
-        expects_continue: bool,
-        version: Version,
-        record: &Rc<Record>,
+        body: Option<upstream::RequestBody>,
+        client: &Waiting,
     ) -> Self {
         let id = worker.open(chain, properties);
         let exchange = Rc::new(Exchange {
@@ -440,10 +456,9 @@ impl Driver {
             upstream: RefCell::default(),
             state: Cell::new(State::Forwarding),
             reset: Cell::default(),
-            expects_continue: Cell::new(expects_continue),
-            fault: Cell::default(),
-            version,
-            record: Rc::clone(record),
+            expects_continue: Cell::new(client.expects_continue),
+            fault: Rc::clone(&client.fault),
+            version: client.version,
             span: OnceCell::new(),
         });
         worker.register(Rc::clone(&exchange) as _);
@@ -468,7 +483,7 @@ impl Driver {
             return;
         }
         self.0.close();
-        if let Some(body) = self.0.downstream.take()
+        if let Some(upstream::RequestBody::Passed(body, _)) = self.0.downstream.take()
             && !self.0.expects_continue.get()
             && self.0.version != Version::HTTP_2
         {

@@ -13,8 +13,10 @@ mod client;
 mod client_body;
 mod dispatch;
 mod exchange;
+mod forward;
 mod lane;
 mod linger;
+mod of_upstream;
 mod reason;
 mod record;
 mod recorded_body;
@@ -26,12 +28,12 @@ mod tunnel;
 pub(crate) use client::Client;
 pub(crate) use client_body::ClientBody;
 pub(crate) use dispatch::{Destination, Routed};
-pub(crate) use exchange::{Aborted, Exchange};
+pub(crate) use exchange::Aborted;
 pub(crate) use reason::Reason;
 pub(crate) use record::{Observer, Record, Recording};
 pub(crate) use recorded_body::RecordedBody;
 pub(crate) use request_body::FilteredRequestBody;
-pub(crate) use response_body::ResponseBody;
+pub(crate) use response_body::{FilteredResponseBody, ResponseBody};
 
 use crate::figures::UpstreamFailure;
 use crate::forwarding::RequestIds;
@@ -43,20 +45,17 @@ use crate::upstream;
 use crate::worker::Worker;
 use bytes::Bytes;
 use dispatch::{OnWay, Reply};
-use exchange::Driver;
+use exchange::{Driver, Waiting};
+use forward::{forward, rest};
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use proxywasm_host::{FilterChain, PropertySource};
 use recorded_body::record_body;
-use response_body::FilteredResponseBody;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use trailers::Announced;
 use tunnel::Tunnel;
@@ -171,7 +170,7 @@ async fn respond(
     let method = head.method.clone();
     let (chain, route) = listener.destination.chain(&listener.chain, &head);
     if chain.plugins().is_empty() {
-        return pass(listener, head, &method, body, received, client, recording).await;
+        return pass(listener, head, version, body, received, client, recording).await;
     }
     let span = StreamSpan::take(&mut head.extensions, record.way());
     let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
@@ -189,36 +188,34 @@ async fn respond(
         Box::new(properties) as Box<dyn PropertySource>
     });
     let ends = body.is_end_stream();
+    let waiting = Waiting {
+        version,
+        expects_continue: received.expects_continue,
+        fault: body.fault(),
+    };
+    let body = upstream::RequestBody::Passed(body, Rc::clone(record));
     let driver = Driver::open(
         &listener.worker,
         chain,
         properties,
         (!ends).then_some(body),
-        received.expects_continue,
-        version,
-        record,
+        &waiting,
     );
     let exchange = driver.exchange();
     if let Some(span) = &span {
         exchange.trace(span, chain);
     }
     driver.receive_request(head, ends);
-    poll_fn(|context| exchange.poll_heads(context)).await?;
-    let mut switched = None;
-    if let Some(request) = filtered_request(exchange, received.upgrades) {
-        if request.method() == Method::CONNECT && method != Method::CONNECT {
-            tracing::warn!("a plugin made a CONNECT of another request, which is not sent");
-            exchange.upstream_failed(StatusCode::BAD_REQUEST, "the request asks for no tunnel\n");
-        } else {
-            let on_way = OnWay {
-                connection,
-                way: way.as_deref(),
-                record,
-                span: span.as_deref(),
-            };
-            switched = forward(listener, exchange, request, on_way).await?;
-        }
-    }
+    let on_way = OnWay {
+        worker: &listener.worker,
+        client: &waiting,
+        connection,
+        way: way.as_ref(),
+        record,
+        span: span.as_ref(),
+    };
+    let send = |request| listener.destination.send(request, on_way);
+    let switched = forward(exchange, on_way, &method, received.upgrades, send).await?;
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;
     if let Some(answer) = exchange.local_answer() {
         record.set_reason(Reason::of(answer, chain));
@@ -240,88 +237,12 @@ async fn respond(
         ));
         return Ok(Response::from_parts(head, ResponseBody::Empty));
     }
-    // Most bodies are short and here by now; the codec sends head and body at once then.
-    let rest = if ends {
-        None
-    } else {
-        poll_fn(|context| Poll::Ready(exchange.poll_rest(context))).await
-    };
+    let rest = rest(exchange, ends).await;
     let mut head = *head;
     if received.websocket {
         message::answer_websocket(&mut head);
     }
     Ok(filtered_response(driver, head, ends, rest, &method, version))
-}
-
-/// The request as plugins left it, unless they answer it.
-fn filtered_request(exchange: &Rc<Exchange>, may_upgrade: bool) -> Option<Request<upstream::RequestBody>> {
-    let (mut head, ends) = exchange.take_request_head()?;
-    message::send_request(&mut head, may_upgrade);
-    let body = if ends {
-        upstream::RequestBody::Empty
-    } else if let Some(rest) = exchange.take_request_rest() {
-        upstream::RequestBody::Full(rest)
-    } else {
-        let announced = Announced::of(&head.headers, Version::HTTP_11);
-        upstream::RequestBody::Filtered(FilteredRequestBody::new(Rc::clone(exchange), announced))
-    };
-    Some(Request::from_parts(*head, body))
-}
-
-/// Sends a request, and gives the host the response head or the reason why there is none, unless it answers first. Returns the upstream's
-/// end of the connection if that is upgraded.
-async fn forward(
-    listener: &HttpListener,
-    exchange: &Exchange,
-    request: Request<upstream::RequestBody>,
-    on_way: OnWay<'_>,
-) -> Result<Option<OnUpgrade>, Aborted> {
-    let method = request.method().clone();
-    let mut sending = pin!(listener.destination.send(request, on_way));
-    let mut switched = None;
-    let sent = poll_fn(|context| {
-        if let Some(answered) = exchange.answered() {
-            return Poll::Ready(answered.map(|()| None));
-        }
-        let sent = sending.as_mut().poll(context);
-        if sent.is_pending() {
-            exchange.wait_for_response(context);
-        }
-        sent.map(|sent| Ok(Some(sent)))
-    });
-    match sent.await? {
-        None => {}
-        Some(Ok(reply)) => {
-            let response = match reply {
-                Reply::Upstream(response) => response,
-                Reply::Local(response, _) => {
-                    exchange.tell_details(on_way.way);
-                    response.map(upstream::ResponseBody::Full)
-                }
-            };
-            let (mut head, body) = response.into_parts();
-            if message::tunnels(&head, &method) {
-                switched = head.extensions.remove();
-            }
-            message::receive_response(&mut head);
-            exchange.receive_response(head, body);
-        }
-        Some(Err(error)) => {
-            if let Some(fault) = exchange.fault() {
-                return Err(Aborted::Downstream(fault));
-            }
-            tracing::warn!("{error}");
-            on_way
-                .record
-                .set_reason(Reason::Upstream(UpstreamFailure::of(&error)));
-            if let Some(way) = on_way.way {
-                way.set_outcome((&error).into());
-                exchange.tell_details(Some(way));
-            }
-            exchange.upstream_failed(error.status(), error.text());
-        }
-    }
-    Ok(switched)
 }
 
 /// The response as plugins left it.
@@ -351,7 +272,7 @@ fn filtered_response(
 async fn pass(
     listener: &HttpListener,
     mut head: request::Parts,
-    method: &Method,
+    version: Version,
     body: ClientBody,
     received: Received,
     client: &Client,
@@ -359,21 +280,28 @@ async fn pass(
 ) -> Result<Response<ResponseBody>, Aborted> {
     let record = recording.record();
     let span = StreamSpan::take(&mut head.extensions, record.way());
-    let span = span.as_deref();
+    let span = span.as_ref();
     let ends = body.is_end_stream();
+    let method = head.method.clone();
     let upgrade = received.upgrades.then(|| head.extensions.remove()).flatten();
     message::send_request(&mut head, received.upgrades);
-    let fault = body.fault();
+    let waiting = Waiting {
+        version,
+        expects_continue: received.expects_continue,
+        fault: body.fault(),
+    };
     let body = if ends {
         upstream::RequestBody::Empty
     } else {
         upstream::RequestBody::Passed(body, Rc::clone(record))
     };
     let request = Request::from_parts(head, body);
-    let own_way = span.filter(|_| record.way().is_none()).map(StreamSpan::way);
+    let own_way = span.filter(|_| record.way().is_none()).map(|span| span.way());
     let on_way = OnWay {
+        worker: &listener.worker,
+        client: &waiting,
         connection: &client.properties,
-        way: record.way().or(own_way.as_ref()).map(|way| &**way),
+        way: record.way().or(own_way.as_ref()),
         record,
         span,
     };
@@ -381,7 +309,7 @@ async fn pass(
     Ok(match sent {
         Ok(Reply::Upstream(response)) => {
             let (mut head, body) = response.into_parts();
-            if message::tunnels(&head, method)
+            if message::tunnels(&head, &method)
                 && let Some((downstream, upstream)) = upgrade.zip(head.extensions.remove())
             {
                 client.upgrade(Tunnel::new(
@@ -394,7 +322,7 @@ async fn pass(
             }
             message::receive_response(&mut head);
             let ends = body.is_end_stream();
-            message::send_response(&mut head, method, ends);
+            message::send_response(&mut head, &method, ends);
             if received.websocket {
                 message::answer_websocket(&mut head);
             }
@@ -416,7 +344,7 @@ async fn pass(
             response.map(ResponseBody::Full)
         }
         Err(error) => {
-            if let Some(fault) = fault.get() {
+            if let Some(fault) = waiting.fault.get() {
                 return Err(Aborted::Downstream(fault));
             }
             record.set_reason(Reason::Upstream(UpstreamFailure::of(&error)));

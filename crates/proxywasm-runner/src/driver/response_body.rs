@@ -36,7 +36,10 @@ impl FilteredResponseBody {
         Self { driver, announced }
     }
 
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = match std::task::ready!(self.driver.exchange().poll_response(context)) {
             None => None,
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
@@ -52,7 +55,7 @@ impl FilteredResponseBody {
         Poll::Ready(frame.map(Ok))
     }
 
-    fn is_end_stream(&self) -> bool {
+    pub(crate) fn is_end_stream(&self) -> bool {
         self.driver.exchange().response_is_drained()
     }
 }

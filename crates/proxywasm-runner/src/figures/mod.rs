@@ -255,7 +255,10 @@ impl UpstreamFailure {
             UpstreamError::Connect(ConnectError::Timeout { .. }) => Self::ConnectTimeout,
             UpstreamError::Connect(ConnectError::NoPlace { .. }) => Self::Overloaded,
             UpstreamError::Connect(_) => Self::Connect,
-            UpstreamError::Exchange(_) | UpstreamError::Switched | UpstreamError::Malformed(_) => Self::Reset,
+            UpstreamError::Exchange(_)
+            | UpstreamError::Switched
+            | UpstreamError::Malformed(_)
+            | UpstreamError::Filtered(_) => Self::Reset,
             UpstreamError::Timeout(_) => Self::Timeout,
             UpstreamError::Overloaded(_) => Self::Overloaded,
             UpstreamError::NoEndpoint(_) => Self::NoEndpoint,

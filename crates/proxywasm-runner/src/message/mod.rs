@@ -151,6 +151,13 @@ pub(crate) fn receive_request(
     })
 }
 
+/// Shows plugins by the target of a request that its client speaks TLS, as [`receive_request`] does.
+pub(crate) fn show_scheme(head: &mut request::Parts, is_tls: bool) {
+    if is_tls && let Ok(uri) = absolute_form(&head.uri, &head.headers, Scheme::HTTPS) {
+        head.uri = uri;
+    }
+}
+
 /// A request head as plugins left it becomes one for an upstream, up to what its version of HTTP needs. It may ask for another protocol
 /// if the client's did. Returns whether it does.
 pub(crate) fn send_request(head: &mut request::Parts, may_upgrade: bool) -> bool {

@@ -59,7 +59,7 @@ impl From<&UpstreamError> for Outcome {
             UpstreamError::Connect(ConnectError::NoPlace { .. }) => Self::OVERFLOW,
             UpstreamError::Connect(ConnectError::Timeout { .. }) => Self::CONNECTION_TIMEOUT,
             UpstreamError::Connect(_) => Self::CONNECTION_FAILURE,
-            UpstreamError::Exchange(_) => Self::CONNECTION_TERMINATION,
+            UpstreamError::Exchange(_) | UpstreamError::Filtered(_) => Self::CONNECTION_TERMINATION,
             UpstreamError::Switched | UpstreamError::Malformed(_) => Self::PROTOCOL_ERROR,
             UpstreamError::Timeout(_) => Self::RESPONSE_TIMEOUT,
             UpstreamError::Overloaded(_) => Self::OVERFLOW,

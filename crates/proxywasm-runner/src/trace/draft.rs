@@ -22,10 +22,10 @@ pub(super) struct Draft {
     pub(super) status: Option<StatusCode>,
     pub(super) error: Option<String>,
     pub(super) attempts: Vec<Attempt>,
-    plugins: Option<Plugins>,
+    plugins: Vec<Plugins>,
 }
 
-/// The plugins of a request.
+/// The plugins of a chain.
 struct Plugins {
     chain: FilterChain,
     times: Arc<PluginTimes>,
@@ -83,31 +83,39 @@ impl Draft {
             status: None,
             error: None,
             attempts: Vec::new(),
-            plugins: None,
+            plugins: Vec::new(),
         }
     }
 
-    /// The times of its plugins are noted there.
-    pub(super) fn time_plugins(&mut self, chain: &FilterChain) -> Arc<PluginTimes> {
+    /// The times of the plugins of another chain are noted there. The place of the first of them among all is returned, too.
+    pub(super) fn time_plugins(&mut self, chain: &FilterChain) -> (usize, Arc<PluginTimes>) {
         let times = PluginTimes::new(chain.plugins().len());
-        self.plugins = Some(Plugins {
+        let first = self.plugins.iter().map(|plugins| plugins.spans.len()).sum();
+        self.plugins.push(Plugins {
             chain: chain.clone(),
             times: Arc::clone(&times),
             began: SystemTime::now(),
             spans: vec![None; chain.plugins().len()],
         });
-        times
+        (first, times)
     }
 
-    /// The span of a plugin, for one that is to be below it, and the plugin's name.
+    /// The span of the plugin at this place, for one that is to be below it, and the plugin's name.
     pub(super) fn plugin(
         &mut self,
-        index: usize,
+        mut place: usize,
         new_id: impl FnOnce() -> SpanId,
     ) -> Option<(SpanId, String)> {
-        let plugins = self.plugins.as_mut()?;
-        let name = plugins.chain.plugins().get(index)?.name().to_owned();
-        Some((*plugins.spans.get_mut(index)?.get_or_insert_with(new_id), name))
+        let plugins = self.plugins.iter_mut().find(|plugins| {
+            let count = plugins.spans.len();
+            let is_in = place < count;
+            if !is_in {
+                place -= count;
+            }
+            is_in
+        })?;
+        let name = plugins.chain.plugins().get(place)?.name().to_owned();
+        Some((*plugins.spans.get_mut(place)?.get_or_insert_with(new_id), name))
     }
 
     /// The last attempt is over. It is told whom the connection is to.
@@ -121,7 +129,7 @@ impl Draft {
     pub(super) fn finish(self, own: SpanId, parent: SpanId, new_id: impl Fn() -> SpanId) -> Vec<Finished> {
         let ended = SystemTime::now();
         let mut spans = Vec::new();
-        if let Some(plugins) = &self.plugins {
+        for plugins in &self.plugins {
             let began = plugins.began;
             let all = plugins.chain.plugins().iter().zip(plugins.times.plugins());
             for ((plugin, time), span) in all.zip(&plugins.spans) {

@@ -62,8 +62,8 @@ impl StreamSpan {
         Some(span)
     }
 
-    /// Where the times of its plugins are to be noted.
-    pub(crate) fn time_plugins(&self, chain: &FilterChain) -> Option<Arc<PluginTimes>> {
+    /// Where the times of the plugins of a chain are to be noted, and the place of the first of them among all of the request.
+    pub(crate) fn time_plugins(&self, chain: &FilterChain) -> Option<(usize, Arc<PluginTimes>)> {
         self.with(|draft| draft.time_plugins(chain))
     }
 

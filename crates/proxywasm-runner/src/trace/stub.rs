@@ -59,7 +59,7 @@ impl StreamSpan {
         None
     }
 
-    pub(crate) fn time_plugins(&self, _: &FilterChain) -> Option<Arc<PluginTimes>> {
+    pub(crate) fn time_plugins(&self, _: &FilterChain) -> Option<(usize, Arc<PluginTimes>)> {
         match *self {}
     }
 

@@ -3,7 +3,7 @@
 use super::echo::EchoBody;
 use super::pool::PooledBody;
 use crate::cluster::{Counted, Replay};
-use crate::driver::{ClientBody, FilteredRequestBody, Record};
+use crate::driver::{ClientBody, FilteredRequestBody, FilteredResponseBody, Record};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
@@ -39,6 +39,8 @@ pub(crate) enum ResponseBody {
         Box<Self>,
         #[expect(dead_code, reason = "counts until it is dropped")] Counted,
     ),
+    /// What plugins of the upstream let through.
+    Filtered(Box<FilteredResponseBody>),
 }
 
 /// A boxed error; only its text is used.
@@ -148,6 +150,7 @@ impl Body for ResponseBody {
             Self::Echo(body) => Pin::new(body).poll_frame(context),
             Self::Pooled(body) => Pin::new(body).poll_frame(context),
             Self::Counted(body, _) => Pin::new(&mut **body).poll_frame(context),
+            Self::Filtered(body) => body.poll_frame(context),
         }
     }
 
@@ -157,6 +160,7 @@ impl Body for ResponseBody {
             Self::Echo(body) => body.is_end_stream(),
             Self::Pooled(body) => body.is_end_stream(),
             Self::Counted(body, _) => body.is_end_stream(),
+            Self::Filtered(body) => body.is_end_stream(),
         }
     }
 
@@ -166,6 +170,7 @@ impl Body for ResponseBody {
             Self::Echo(body) => body.size_hint(),
             Self::Pooled(body) => body.size_hint(),
             Self::Counted(body, _) => body.size_hint(),
+            Self::Filtered(_) => SizeHint::default(),
         }
     }
 }

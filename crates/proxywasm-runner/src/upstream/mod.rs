@@ -54,6 +54,9 @@ pub enum UpstreamError {
     /// As many requests as it may have are under way, and as many as may wait for them wait.
     #[error("the upstream `{0}` has as many requests as its `limits` allow")]
     Overloaded(String),
+    /// Its plugins ended the stream.
+    #[error("the plugins of the upstream gave no response: {0}")]
+    Filtered(String),
     /// It has no server: none of its names could be resolved.
     #[error("the upstream `{0}` has no endpoint; its names could not be resolved")]
     NoEndpoint(String),
@@ -98,9 +101,11 @@ impl UpstreamError {
         match self {
             Self::Connect(ConnectError::Timeout { .. }) | Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect(ConnectError::NoPlace { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Connect(_) | Self::Exchange(_) | Self::Switched | Self::Malformed(_) => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Connect(_)
+            | Self::Exchange(_)
+            | Self::Switched
+            | Self::Malformed(_)
+            | Self::Filtered(_) => StatusCode::BAD_GATEWAY,
             Self::Overloaded(_) | Self::NoEndpoint(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -111,9 +116,11 @@ impl UpstreamError {
             Self::Connect(ConnectError::Timeout { .. }) => "the upstream could not be reached in time\n",
             Self::Timeout(_) => "the upstream did not respond in time\n",
             Self::Connect(ConnectError::NoPlace { .. }) => "the upstream has too many connections\n",
-            Self::Connect(_) | Self::Exchange(_) | Self::Switched | Self::Malformed(_) => {
-                "no response can be had from the upstream\n"
-            }
+            Self::Connect(_)
+            | Self::Exchange(_)
+            | Self::Switched
+            | Self::Malformed(_)
+            | Self::Filtered(_) => "no response can be had from the upstream\n",
             Self::Overloaded(_) => "the upstream has too many requests\n",
             Self::NoEndpoint(_) => "the upstream has no server\n",
         }

@@ -42,6 +42,10 @@ pub(super) struct UpstreamEntry {
     /// The version of HTTP that requests go out with. Calls of plugins are of HTTP/1.1, and of HTTP/2 for gRPC, whatever this says. Default:
     /// `auto`.
     protocol: Option<HttpProtocolEntry>,
+    /// The plugins that requests pass last, when their route is decided, and responses first. Calls of plugins pass none. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    plugins: Vec<Spanned<String>>,
     /// What gRPC calls of plugins name in `:authority`. Default: the address. HTTP calls name what the plugin gives.
     #[schemars(with = "Option<String>")]
     authority: Option<Spanned<String>>,
@@ -112,7 +116,11 @@ impl UpstreamEntry {
         &self.name.value
     }
 
-    /// The settings of the upstream, or what is wrong with them and where. Files of TLS are relative to the folder; without one they are not
+    pub(super) fn plugins(&self) -> &[Spanned<String>] {
+        &self.plugins
+    }
+
+    /// The settings of the upstream but for its plugins, or what is wrong with them and where. Files of TLS are relative to the folder; without one they are not
     /// looked at.
     pub(super) fn settings(&self, folder: Option<&Path>) -> Compiled<UpstreamSettings> {
         let endpoints = self.endpoints(folder)?;
