@@ -1,5 +1,5 @@
-//! Messages of every shape through the proxy, without plugins and with the headers plugin on both ABIs, between a client and an
-//! origin that show what is on the wire.
+//! Messages of every shape through the proxy, without plugins and with the headers plugin on both ABIs, of the listener and of the
+//! upstream, between a client and an origin that show what is on the wire.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,23 +11,31 @@
 #![cfg(test)]
 
 use proxywasm_tests::guests::{HEADERS_COMPONENT, HEADERS_LEGACY};
-use proxywasm_tests::harness::{Message, Origin, PATIENCE, Proxy, chunked, proxy};
+use proxywasm_tests::harness::{Message, Origin, PATIENCE, Proxy, ProxyBuilder, chunked, proxy};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// The chains that each message passes.
-const CHAINS: &[&[&str]] = &[
-    &[],
-    &[HEADERS_LEGACY],
-    &[HEADERS_COMPONENT],
-    &[HEADERS_LEGACY, HEADERS_COMPONENT],
+/// The chains that each message passes: that of the listener, that of the upstream.
+const CHAINS: &[[&[&str]; 2]] = &[
+    [&[], &[]],
+    [&[HEADERS_LEGACY], &[]],
+    [&[HEADERS_COMPONENT], &[]],
+    [&[HEADERS_LEGACY, HEADERS_COMPONENT], &[]],
+    [&[], &[HEADERS_COMPONENT]],
+    [&[HEADERS_COMPONENT], &[HEADERS_LEGACY, HEADERS_COMPONENT]],
 ];
 
+/// A proxy with these chains.
+fn with_chains(chains: &[&[&str]; 2]) -> ProxyBuilder {
+    let [of_listener, of_upstream] = chains;
+    proxy().guests(of_upstream).of_upstream().guests(of_listener)
+}
+
 fn each_chain(test: impl Fn(&Proxy, &Origin, &[&str]), origin: impl Fn() -> Origin) {
-    for chain in CHAINS {
+    for chains in CHAINS {
         let origin = origin();
-        let proxy = proxy().guests(chain).upstream(origin.address()).start();
-        test(&proxy, &origin, chain);
+        let proxy = with_chains(chains).upstream(origin.address()).start();
+        test(&proxy, &origin, &chains.concat());
         proxy.shut_down();
     }
 }
@@ -492,9 +500,10 @@ fn origins_that_cannot_be_had() {
         (garbage.address(), 502),
         (silent, 504),
     ];
-    for chain in CHAINS {
+    for chains in CHAINS {
+        let chain = &chains.concat();
         for (address, status) in table {
-            let proxy = proxy().guests(chain).upstream_within(address, patience).start();
+            let proxy = with_chains(chains).upstream_within(address, patience).start();
             let mut client = proxy.client();
             let response = client.request("GET /", &[]);
             assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::PATIENCE;
 use super::wire::Message;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 /// A connection of a client.
@@ -117,7 +117,11 @@ impl Client {
 
     /// Whether the other side has closed, or closes soon.
     pub fn is_closed(&mut self) -> bool {
-        matches!(self.reader.read(&mut [0]), Ok(0) | Err(_))
+        match self.reader.read(&mut [0]) {
+            Ok(read) => read == 0,
+            // Nothing has come for as long as one waits here.
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        }
     }
 
     /// Ends the sending half.

@@ -3,10 +3,12 @@
 use super::Stopping;
 use crate::guests;
 use proxywasm_host::{
-    Engine, EngineSettings, LogLevel, MemorySink, Plugin, PluginCode, PluginConfig, Services, TracingSink,
+    Engine, EngineSettings, FilterChain, LogLevel, MemorySink, Plugin, PluginCode, PluginConfig, Services,
+    TracingSink,
 };
 use proxywasm_runner::access_log::{AccessLogSettings, Format};
 use proxywasm_runner::config::ConfigFile;
+use proxywasm_runner::routing::RouteTable;
 use proxywasm_runner::tls::{ClientTls, ServerTls};
 use proxywasm_runner::{
     AcceptMode, Address, BackgroundSettings, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
@@ -32,6 +34,7 @@ pub struct Proxy {
 /// A proxy to be.
 pub struct ProxyBuilder {
     plugins: Vec<Plugin>,
+    plugins_of_upstream: Vec<Plugin>,
     services: Services,
     upstream: UpstreamTarget,
     accept: AcceptMode,
@@ -56,6 +59,7 @@ pub struct ProxyBuilder {
 pub fn proxy() -> ProxyBuilder {
     ProxyBuilder {
         plugins: Vec::new(),
+        plugins_of_upstream: Vec::new(),
         services: Services::new(Arc::new(TracingSink)),
         upstream: UpstreamTarget::Echo,
         accept: AcceptMode::PerWorker,
@@ -120,6 +124,12 @@ impl ProxyBuilder {
     /// Adds sample plugins without a configuration.
     pub fn guests(self, names: &[&str]) -> Self {
         names.iter().fold(self, |builder, name| builder.guest(name, ""))
+    }
+
+    /// The plugins so far are those of the upstream, and not of the listener.
+    pub fn of_upstream(mut self) -> Self {
+        self.plugins_of_upstream.append(&mut self.plugins);
+        self
     }
 
     /// Adds a plugin.
@@ -357,9 +367,11 @@ impl ProxyBuilder {
     ///
     /// # Panics
     /// It does not start.
-    pub fn start(self) -> Proxy {
+    pub fn start(mut self) -> Proxy {
+        let routes = self.route_to_upstream();
         let listener = ListenerSettings {
             upstream: self.upstream,
+            routes,
             http: self.http,
             proxy_protocol: self.proxy_protocol,
             tls: self.tls,
@@ -385,6 +397,19 @@ impl ProxyBuilder {
         Proxy {
             runner: Runner::start(settings, &self.log).unwrap(),
         }
+    }
+
+    /// A route to the upstream, where that has plugins, which only one with a name can have.
+    fn route_to_upstream(&mut self) -> Option<RouteTable> {
+        let plugins = std::mem::take(&mut self.plugins_of_upstream);
+        let (UpstreamTarget::Http(target), false) = (&self.upstream, plugins.is_empty()) else {
+            return None;
+        };
+        self.upstreams.push(UpstreamSettings {
+            chain: FilterChain::new(plugins),
+            ..UpstreamSettings::new("upstream", target.clone())
+        });
+        Some(RouteTable::to_upstream("upstream"))
     }
 }
 

@@ -49,12 +49,23 @@ fn talk(socket: &mut WebSocket<TcpStream>) {
 #[test]
 fn websockets() {
     let server = echo();
-    for guests in [&[][..], &[HEADERS_COMPONENT], &[HEADERS_LEGACY]] {
-        let proxy = proxy().upstream(server).guests(guests).start();
+    // Plugins of the listener, and of the upstream.
+    let chains: [[&[&str]; 2]; 5] = [
+        [&[], &[]],
+        [&[HEADERS_COMPONENT], &[]],
+        [&[HEADERS_LEGACY], &[]],
+        [&[], &[HEADERS_LEGACY]],
+        [&[HEADERS_LEGACY], &[HEADERS_COMPONENT]],
+    ];
+    for chains in chains {
+        let [of_listener, of_upstream] = chains;
+        let proxy = proxy().upstream(server).guests(of_upstream).of_upstream();
+        let proxy = proxy.guests(of_listener).start();
         for _ in 0..2 {
             let (mut socket, response) = open(&proxy);
             assert_eq!(response.status(), 101);
-            assert_eq!(response.headers().contains_key("x-plugin"), !guests.is_empty());
+            let passed = response.headers().get_all("x-plugin").iter().count();
+            assert_eq!(passed, chains.concat().len());
             talk(&mut socket);
         }
         proxy.shut_down();

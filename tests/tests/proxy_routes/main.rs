@@ -9,6 +9,7 @@
 
 mod documentation;
 mod headers;
+mod of_upstream;
 mod plugins;
 mod table;
 

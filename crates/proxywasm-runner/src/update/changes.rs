@@ -21,7 +21,7 @@ pub struct Change {
 pub enum Subject {
     /// A plugin.
     Plugin,
-    /// An upstream.
+    /// An upstream, with its chain.
     Upstream,
     /// A listener, with its routes and chains.
     Listener,
