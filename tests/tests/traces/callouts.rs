@@ -3,7 +3,7 @@
 use super::collector::{Collector, hex, text};
 use super::{NOT_SAMPLED, SAMPLED, origin, traced};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use proxywasm_tests::guests::{CALL_COMPONENT, CALL_LEGACY, REPORT_COMPONENT};
+use proxywasm_tests::guests::{CALL_COMPONENT, CALL_LEGACY, HEADERS_COMPONENT, REPORT_COMPONENT};
 use proxywasm_tests::harness::{GrpcServer, Origin, Proxy};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -31,6 +31,32 @@ fn named<'a>(spans: &'a [Span], name: &str, kind: i32) -> &'a Span {
     let span = found.next().unwrap_or_else(|| panic!("{name} in {spans:#?}"));
     assert!(found.next().is_none(), "{spans:#?}");
     span
+}
+
+/// Its calls are below the plugin that made them, and not below the one at the same place of the listener's chain.
+#[test]
+fn of_plugins_of_an_upstream() {
+    let (collector, http, grpc, origin) = (Collector::start(), origin(), GrpcServer::start(), origin());
+    for guest in GUESTS {
+        let proxy = traced(&collector, 1.0)
+            .upstream_of_calls("auth", http.address())
+            .upstream_of_calls("authz", grpc.address())
+            .guest(guest, "auth authz 60000")
+            .of_upstream()
+            .guest(HEADERS_COMPONENT, "")
+            .upstream(origin.address())
+            .start();
+        let headers = [("x-request-id", "id")];
+        assert_eq!(proxy.client().request("POST /ask", &headers).status(), 200);
+        let spans = collector.spans(6);
+        let server = named(&spans, "POST", 2);
+        let of_listener = named(&spans, &format!("plugin {HEADERS_COMPONENT}"), 1);
+        let of_upstream = named(&spans, &format!("plugin {guest}"), 1);
+        for (parent, children) in [(server, 3), (of_listener, 0), (of_upstream, 2)] {
+            let of_parent = spans.iter().filter(|span| span.parent_span_id == parent.span_id);
+            assert_eq!(of_parent.count(), children, "{spans:#?}");
+        }
+    }
 }
 
 #[test]

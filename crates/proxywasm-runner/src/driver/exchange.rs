@@ -139,9 +139,11 @@ impl Taker for Exchange {
 impl Exchange {
     /// It is traced: the times of its plugins are noted, and what they call is below this span.
     pub(super) fn trace(&self, span: &Arc<StreamSpan>, chain: &FilterChain) {
-        if let Some((first, times)) = span.time_plugins(chain) {
-            // It is the only one.
-            let _ = self.span.set((Arc::clone(span), first));
+        let timed = span.time_plugins(chain);
+        let first = timed.as_ref().map_or(0, |(first, _)| *first);
+        // It is the only one.
+        let _ = self.span.set((Arc::clone(span), first));
+        if let Some((_, times)) = timed {
             self.worker.turn(self, |host, id| host.time_plugins(id, times));
         }
     }
