@@ -12,7 +12,7 @@ fn configurations_are_valid() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(blocks.len(), 4);
+    assert_eq!(blocks.len(), 5);
     for block in blocks {
         // A part of a file is shown without the listener that each file needs.
         let whole = if block.contains("listeners:") {
