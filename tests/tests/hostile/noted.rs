@@ -83,6 +83,13 @@ fn rows() -> Vec<Row> {
                 "timeout",
             )
         },
+        Row {
+            options: |options| {
+                options.ping_interval = Duration::from_millis(100);
+                options.ping_timeout = Duration::from_millis(100);
+            },
+            ..Row::new("a client that answers no ping", hello(&[]), "timeout")
+        },
         Row::new(
             "a frame that may not be so long",
             [hello(&[]), frame(SETTINGS, 0, 0, [0; 5])].concat(),

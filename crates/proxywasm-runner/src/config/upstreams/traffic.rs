@@ -15,12 +15,12 @@ use std::num::NonZeroUsize;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "UpstreamLimitsEntry")]
 pub(super) struct LimitsEntry {
-    /// Requests that may be under way; others wait. Over HTTP/1.1 each has a connection of its own. Default: no limit.
+    /// Requests that may be under way, calls of plugins included; others wait. Over HTTP/1.1 each has a connection of its own. Default: no limit.
     requests: Option<NonZeroUsize>,
     /// Requests that may wait; others are answered with 503. Default: `1024`.
     pending: Option<usize>,
     /// Connections that may be open for requests, in all workers; where another one is needed, it is waited for one to end, for as long as
-    /// `connect_timeout` says, and then the client gets 503. Default: no limit.
+    /// `connect_timeout` says, and then the client gets 503. Those of calls of plugins are not counted. Default: no limit.
     connections: Option<NonZeroUsize>,
 }
 
