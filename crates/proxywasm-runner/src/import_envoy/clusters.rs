@@ -10,6 +10,13 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Clusters(BTreeMap<String, Upstream>);
 
+/// How a cluster speaks HTTP.
+#[derive(Default)]
+struct ProtocolOptions {
+    http2: bool,
+    filters: Vec<Node>,
+}
+
 /// Those whose addresses the file has; the others are found out while Envoy runs.
 const WITH_ADDRESSES: [&str; 3] = ["STATIC", "STRICT_DNS", "LOGICAL_DNS"];
 
@@ -18,24 +25,27 @@ const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolO
 // === impl Clusters ===
 
 impl Clusters {
-    pub(super) fn add(&mut self, node: Node) {
-        let Some(mut fields) = node.fields() else { return };
+    /// Takes a cluster over. Returns its name and its filters.
+    pub(super) fn add(&mut self, node: Node) -> Option<(String, Vec<Node>)> {
+        let mut fields = node.fields()?;
         let Some(name) = fields.text("name") else {
             fields.note("it has no name, so nobody can use it");
-            return;
+            return None;
         };
         let kind = fields.text("type").unwrap_or_else(|| "STATIC".to_owned());
         if !WITH_ADDRESSES.contains(&kind.as_str()) {
             let node = fields.into_node();
-            return node.leave_out(format_args!(
+            node.leave_out(format_args!(
                 "cluster `{name}` is of type {kind}, whose addresses are not in the file"
             ));
+            return None;
         }
+        let options = ProtocolOptions::of(&mut fields);
         let mut upstream = Upstream {
             name: name.clone(),
             connect_timeout: duration(&mut fields, "connect_timeout"),
             tls: transport::to_upstream(&mut fields),
-            protocol: protocol(&mut fields),
+            protocol: options.http2.then_some("http2"),
             balance: balance(&mut fields),
             ..Upstream::default()
         };
@@ -52,13 +62,21 @@ impl Clusters {
                 fields.note(format!(
                     "cluster `{name}` has no address that can be reached, and is left out"
                 ));
-                return;
+                return None;
             }
             [Endpoint { url, .. }] => upstream.url = Some(url.clone()),
             _ => upstream.endpoints = endpoints,
         }
         traffic::import(&mut fields, &mut upstream);
-        self.0.insert(name, upstream);
+        self.0.insert(name.clone(), upstream);
+        Some((name, options.filters))
+    }
+
+    /// Its filters were these plugins.
+    pub(super) fn set_plugins(&mut self, name: &str, plugins: Vec<String>) {
+        if let Some(upstream) = self.0.get_mut(name) {
+            upstream.plugins = plugins;
+        }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Upstream> {
@@ -109,22 +127,26 @@ impl Clusters {
     }
 }
 
-/// The version of HTTP: in one field from version 3 on, in another before.
-fn protocol(fields: &mut Fields) -> Option<&'static str> {
-    let mut http2 = false;
-    if let Some(options) = fields.take("http2_protocol_options") {
-        http2 = true;
-        ignore_empty(Some(options));
-    }
-    if let Some(extensions) = fields.take("typed_extension_protocol_options") {
-        for (name, options) in extensions.entries() {
+// === impl ProtocolOptions ===
+
+impl ProtocolOptions {
+    /// The version of HTTP is in one field from version 3 on, in another before.
+    fn of(cluster: &mut Fields) -> Self {
+        let mut found = Self::default();
+        if let Some(options) = cluster.take("http2_protocol_options") {
+            found.http2 = true;
+            ignore_empty(Some(options));
+        }
+        let extensions = cluster.take("typed_extension_protocol_options");
+        for (name, options) in extensions.map(Node::entries).unwrap_or_default() {
             let Some(mut options) = (name == PROTOCOL_OPTIONS).then(|| options.fields()).flatten() else {
                 continue;
             };
             options.skip("@type");
+            found.filters.extend(options.items("http_filters"));
             if let Some(mut explicit) = options.fields("explicit_http_config") {
                 if let Some(options) = explicit.take("http2_protocol_options") {
-                    http2 = true;
+                    found.http2 = true;
                     ignore_empty(Some(options));
                 }
                 ignore_empty(explicit.take("http_protocol_options"));
@@ -135,8 +157,8 @@ fn protocol(fields: &mut Fields) -> Option<&'static str> {
                 ignore_empty(auto.take("http_protocol_options"));
             }
         }
+        found
     }
-    http2.then_some("http2")
 }
 
 /// A message without fields says all by being there.

@@ -24,6 +24,7 @@ const CONNECTION_MANAGER: &str = "HttpConnectionManager";
 const TCP_PROXY: &str = "TcpProxy";
 const WASM: &str = "Wasm";
 const ROUTER: &str = "Router";
+const UPSTREAM_CODEC: &str = "UpstreamCodec";
 
 impl Importer {
     pub(super) fn listener(&mut self, node: Node) {
@@ -135,7 +136,21 @@ impl Importer {
     }
 
     fn connection_manager(&mut self, chain: &mut Chain, mut message: Fields) {
-        for filter in message.items("http_filters") {
+        chain
+            .plugins
+            .extend(self.http_filters(message.items("http_filters")));
+        if let Some(rds) = message.take("rds") {
+            rds.leave_out("its routes are not in the file");
+        }
+        if let Some(routes) = message.fields("route_config") {
+            chain.virtual_hosts = routes::virtual_hosts(routes, &mut self.clusters);
+        }
+    }
+
+    /// The plugins among the HTTP filters of a listener or a cluster.
+    pub(super) fn http_filters(&mut self, filters: Vec<Node>) -> Vec<String> {
+        let mut plugins = Vec::new();
+        for filter in filters {
             let Some(mut filter) = filter.fields() else {
                 continue;
             };
@@ -154,20 +169,15 @@ impl Importer {
                 continue;
             };
             match last_name(&kind) {
-                WASM => chain.plugins.extend(self.plugin_of(message)),
-                // It is what a listener does in any case.
-                ROUTER => drop(message),
+                WASM => plugins.extend(self.plugin_of(message)),
+                // They are what a listener, or an upstream, does in any case.
+                ROUTER | UPSTREAM_CODEC => drop(message),
                 _ => message
                     .into_node()
                     .leave_out(format_args!("there is no filter of type `{kind}`")),
             }
         }
-        if let Some(rds) = message.take("rds") {
-            rds.leave_out("its routes are not in the file");
-        }
-        if let Some(routes) = message.fields("route_config") {
-            chain.virtual_hosts = routes::virtual_hosts(routes, &mut self.clusters);
-        }
+        plugins
     }
 }
 

@@ -1,6 +1,6 @@
 //! Envoy's bootstrap files as files of ours: `proxywasm import-envoy`.
 //!
-//! What a file says of Wasm plugins is taken: the HTTP and network filters of static listeners, bootstrap extensions; and what is around
+//! What a file says of Wasm plugins is taken: the HTTP and network filters of static listeners, HTTP filters of clusters, bootstrap extensions; and what is around
 //! them: routes, clusters with their servers, health checks and limits, TLS on both sides. All else is named, each with its place in the file, and why where there is more to say
 //! than that there is nothing like it here. Files with version 2 of the names are understood too, and structures in the place of typed
 //! messages, as control planes write them.
@@ -93,10 +93,12 @@ impl Importer {
             self.output.admin = Some(Admin { address });
         }
         if let Some(mut resources) = file.fields("static_resources") {
-            resources
-                .items("clusters")
-                .into_iter()
-                .for_each(|node| self.clusters.add(node));
+            for cluster in resources.items("clusters") {
+                if let Some((name, filters)) = self.clusters.add(cluster) {
+                    let plugins = self.http_filters(filters);
+                    self.clusters.set_plugins(&name, plugins);
+                }
+            }
             resources
                 .items("listeners")
                 .into_iter()

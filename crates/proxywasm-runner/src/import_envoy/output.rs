@@ -190,6 +190,8 @@ pub(super) struct Background {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Upstream {
     pub(super) name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) plugins: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) url: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -258,6 +260,8 @@ pub(super) struct Ejection {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Limits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connections: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) requests: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -35,6 +35,7 @@ pub(super) fn import(cluster: &mut Fields, upstream: &mut Upstream) {
                         thresholds.note("there are no priorities: it is for all requests");
                     }
                     upstream.limits = Some(Limits {
+                        connections: number(&mut thresholds, "max_connections"),
                         requests: number(&mut thresholds, "max_requests"),
                         pending: number(&mut thresholds, "max_pending_requests"),
                     });

@@ -196,11 +196,12 @@ fn routes_and_what_is_behind_them() {
                         "healthy_after": 1,
                     },
                     "ejection": { "failures": 7, "time": "20s" },
-                    "limits": { "requests": 100, "pending": 10 },
+                    "limits": { "connections": 5, "requests": 100, "pending": 10 },
                     "retries": retries,
                 },
                 {
                     "name": "secure",
+                    "plugins": ["sign"],
                     "url": "https://secure.test:443",
                     "tls": {
                         "ca": "ca.pem",
@@ -213,14 +214,16 @@ fn routes_and_what_is_behind_them() {
                     "retries": retries,
                 },
             ],
-            "plugins": [{ "name": "plugin", "code": { "oci": "registry.test/plugin:1" } }],
+            "plugins": [
+                { "name": "sign", "file": "sign.wasm" },
+                { "name": "plugin", "code": { "oci": "registry.test/plugin:1" } },
+            ],
         })
     );
     let routes =
         "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts";
     let expected = [
         "static_resources.clusters[0].outlier_detection.interval: left out".to_owned(),
-        "static_resources.clusters[0].circuit_breakers.thresholds[0].max_connections: left out".to_owned(),
         format!("{routes}[0].domains[1]: left out: it is `*.a.test` on every port"),
         format!("{routes}[0].domains[2]: left out: hosts are whole, `*` or `*.` and what they end with"),
         format!(
