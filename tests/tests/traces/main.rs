@@ -4,6 +4,7 @@
 
 mod callouts;
 mod collector;
+mod rotel;
 mod spans;
 
 use collector::Collector;
