@@ -43,6 +43,34 @@ fn some_wait_and_others_are_refused() {
 }
 
 #[test]
+fn nobody_waits_for_ever() {
+    let (end, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let server = Server::start(move |_| {
+        // Until the test ends.
+        let _ = held.lock().unwrap().recv();
+        Some(ok("done"))
+    });
+    let proxy = before(
+        &[&server],
+        "limits: { requests: 1, pending: 1, pending_timeout: 50ms }",
+    );
+    let mut first = proxy.client();
+    first.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    until("it is there", || server.seen() == 1);
+    for _ in 0..2 {
+        let refused = proxy.client().request("GET /", &[]);
+        assert_eq!(
+            (refused.status(), refused.text().as_str()),
+            (503, "the upstream has too many requests\n")
+        );
+    }
+    assert_eq!(server.seen(), 1);
+    drop(end);
+    assert_eq!(first.receive(false).text(), "done");
+}
+
+#[test]
 fn who_leaves_makes_room() {
     let (end, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);

@@ -3,13 +3,16 @@
 use super::settings::{Retries, UpstreamLimits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::time::timeout;
 
 /// What is under way at an upstream.
 #[derive(Debug)]
 pub(super) struct Admission {
     places: Option<Arc<Semaphore>>,
     max_pending: usize,
+    patience: Duration,
     pending: AtomicUsize,
     active: AtomicUsize,
     retrying: AtomicUsize,
@@ -27,7 +30,7 @@ pub(crate) struct Admitted {
 #[derive(Debug)]
 pub(super) struct Retrying(Arc<Admission>);
 
-/// Too many are waiting already.
+/// Too many are waiting already, or it took too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Overloaded;
 
@@ -44,13 +47,14 @@ impl Admission {
         Self {
             places: places.map(|places| Arc::new(Semaphore::new(places))),
             max_pending: limits.pending,
+            patience: limits.pending_timeout,
             pending: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
             retrying: AtomicUsize::new(0),
         }
     }
 
-    /// Lets a request in as soon as there is a place for it; those that wait come in their order.
+    /// Lets a request in as soon as there is a place for it, unless that takes too long; those that wait come in their order.
     pub(super) async fn admit(self: &Arc<Self>) -> Result<Admitted, Overloaded> {
         let place = match &self.places {
             None => None,
@@ -63,8 +67,8 @@ impl Admission {
                     if before >= self.max_pending {
                         return Err(Overloaded);
                     }
-                    let place = Arc::clone(places).acquire_owned().await;
-                    place.map_err(|_| Overloaded)?
+                    let place = timeout(self.patience, Arc::clone(places).acquire_owned()).await;
+                    place.map_err(|_| Overloaded)?.map_err(|_| Overloaded)?
                 }
             }),
         };
@@ -114,13 +118,16 @@ mod tests {
     use super::*;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
+    use tokio::runtime::Builder;
 
     #[test]
     fn places_and_those_who_wait() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let _context = runtime.enter();
         let limits = UpstreamLimits {
             requests: Some(2),
             pending: 1,
-            connections: None,
+            ..UpstreamLimits::default()
         };
         let admission = Arc::new(Admission::new(&limits));
         let mut context = Context::from_waker(Waker::noop());

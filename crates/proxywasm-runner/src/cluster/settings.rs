@@ -100,7 +100,7 @@ pub struct Ejection {
 }
 
 /// How much may be under way at an upstream, in all workers together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamLimits {
     /// Requests; those beyond it wait.
     pub requests: Option<usize>,
@@ -109,6 +109,8 @@ pub struct UpstreamLimits {
     pub connections: Option<usize>,
     /// Requests that wait; those beyond it are answered with 503. Without [`UpstreamLimits::requests`] none wait.
     pub pending: usize,
+    /// How long one may wait; then it is answered with 503, too.
+    pub pending_timeout: Duration,
 }
 
 /// What is tried again, at another server where there is one. A request is sent again only if that does no harm: none of it was sent, or
@@ -150,6 +152,17 @@ impl UpstreamSettings {
             panic_threshold: 50,
             limits: UpstreamLimits::default(),
             retries: Retries::default(),
+        }
+    }
+}
+
+impl Default for UpstreamLimits {
+    fn default() -> Self {
+        Self {
+            requests: None,
+            connections: None,
+            pending: 0,
+            pending_timeout: Duration::from_secs(10),
         }
     }
 }

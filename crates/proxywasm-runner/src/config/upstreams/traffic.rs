@@ -19,6 +19,8 @@ pub(super) struct LimitsEntry {
     requests: Option<NonZeroUsize>,
     /// Requests that may wait; others are answered with 503. Default: `1024`.
     pending: Option<usize>,
+    /// How long a request may wait; then it is answered with 503. Default: `10s`.
+    pending_timeout: Option<Period>,
     /// Connections that may be open for requests, in all workers; where another one is needed, it is waited for one to end, for as long as
     /// `connect_timeout` says, and then the client gets 503. Those of calls of plugins are not counted. Default: no limit.
     connections: Option<NonZeroUsize>,
@@ -61,9 +63,13 @@ pub(in crate::config) fn response_timeouts(head: Option<Limit>, body: Option<Lim
 
 impl LimitsEntry {
     pub(super) fn settings(&self) -> UpstreamLimits {
+        let default = UpstreamLimits::default();
         UpstreamLimits {
             requests: self.requests.map(NonZeroUsize::get),
             pending: self.pending.unwrap_or(DEFAULT_PENDING),
+            pending_timeout: self
+                .pending_timeout
+                .map_or(default.pending_timeout, |period| period.0),
             connections: self.connections.map(NonZeroUsize::get),
         }
     }
