@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -38,7 +38,9 @@ where
         return Ok(None);
     }
     let method = request.method().clone();
-    answer(exchange, on_way, &method, send(request)).await
+    // Not given away by value, for then its future would be kept twice.
+    let sending = pin!(send(request));
+    answer(exchange, on_way, &method, sending).await
 }
 
 /// The rest of a response, if it is short and here by now: the codec sends head and body at once then.
@@ -69,9 +71,8 @@ async fn answer(
     exchange: &Exchange,
     on_way: OnWay<'_>,
     method: &Method,
-    sending: impl Future<Output = Result<Reply, UpstreamError>>,
+    mut sending: Pin<&mut impl Future<Output = Result<Reply, UpstreamError>>>,
 ) -> Result<Option<OnUpgrade>, Aborted> {
-    let mut sending = pin!(sending);
     let mut switched = None;
     let sent = poll_fn(|context| {
         if let Some(answered) = exchange.answered() {

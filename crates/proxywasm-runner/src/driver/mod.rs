@@ -374,3 +374,19 @@ fn text_response(status: StatusCode, text: &'static str) -> Response<ResponseBod
     );
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each stream and each connection has room for it, from its first request on. A future that is given away by value within another one
+    /// doubles it.
+    #[test]
+    fn what_a_request_has_while_it_is_served_is_small() {
+        fn size<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size::<&HttpListener, &Client, Request<Incoming>, _>(serve);
+        assert!(size <= 8 << 10, "{size}");
+    }
+}

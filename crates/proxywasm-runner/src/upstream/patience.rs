@@ -6,7 +6,7 @@ use crate::piece_timer::PieceTimer;
 use http::StatusCode;
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -83,12 +83,11 @@ pub(super) fn send_body(body: RequestBody) -> (SentBody, Option<Rc<Turn>>) {
 pub(super) async fn within<T>(
     limit: Option<Duration>,
     turn: Option<&Turn>,
-    sending: impl Future<Output = T>,
+    mut sending: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Duration> {
     let Some(limit) = limit else {
         return Ok(sending.await);
     };
-    let mut sending = pin!(sending);
     let mut timer = pin!(sleep(limit));
     poll_fn(|context| {
         if let Poll::Ready(sent) = sending.as_mut().poll(context) {

@@ -28,6 +28,7 @@ use http::header::UPGRADE;
 use http::{Method, Request, Response, StatusCode};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -167,7 +168,10 @@ impl Pool {
         let request = Request::from_parts(head, body);
         let (sent, lease) = match connection {
             Connection::Http1(mut connection) => {
-                let sent = within(limit, turn.as_deref(), connection.send(request)).await;
+                let sent = {
+                    let sending = pin!(connection.send(request));
+                    within(limit, turn.as_deref(), sending).await
+                };
                 let lease = Lease::Exclusive {
                     connection: matches!(sent, Ok(Ok(_))).then_some(connection),
                     idle: Rc::downgrade(&self.idle),
@@ -177,7 +181,10 @@ impl Pool {
             }
             Connection::Http2(mut connection) => {
                 let lease = connection.streams.take();
-                let sent = within(limit, turn.as_deref(), connection.send(request)).await;
+                let sent = {
+                    let sending = pin!(connection.send(request));
+                    within(limit, turn.as_deref(), sending).await
+                };
                 if let Ok(Err((error, _))) = &sent
                     && is_going_away(error)
                 {
