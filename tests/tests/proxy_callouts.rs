@@ -9,13 +9,13 @@
 
 use proxywasm_host::{CalloutFailure, PluginConfig};
 use proxywasm_tests::guests::{self, CALL_COMPONENT, CALL_LEGACY, REPORT_COMPONENT, load};
-use proxywasm_tests::harness::{Client, GrpcServer, Message, Origin, Proxy, configured, proxy};
+use proxywasm_tests::harness::{Client, GrpcServer, Message, Origin, PATIENCE, Proxy, configured, proxy};
 use std::collections::BTreeSet;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const GUESTS: [&str; 2] = [CALL_COMPONENT, CALL_LEGACY];
 
@@ -403,6 +403,22 @@ fn counted(proxy: &Proxy, upstream: &str) -> Vec<String> {
     found.collect()
 }
 
+/// Waits until this is counted. The client may have its response before the task of the call has ended.
+fn expect_counted(proxy: &Proxy, upstream: &str, expected: &[&str], what: &str) {
+    let begun = Instant::now();
+    loop {
+        let counted = counted(proxy, upstream);
+        if counted == expected {
+            return;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{what}: {counted:?}, not {expected:?}"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn why_there_was_no_answer_is_counted() {
     let (full, _listener, _waiting) = full();
@@ -434,7 +450,7 @@ fn why_there_was_no_answer_is_counted() {
         for (upstream, path, milliseconds, expected) in &table {
             let proxy = with_upstream(guest, "auth", upstream, nobody(), *milliseconds);
             proxy.client().request(&format!("GET {path}"), &[]);
-            assert_eq!(counted(&proxy, "auth"), *expected, "{guest} {upstream} {path}");
+            expect_counted(&proxy, "auth", expected, &format!("{guest} {upstream} {path}"));
         }
     }
     let hanging = GrpcServer::start();
@@ -458,7 +474,7 @@ fn why_there_was_no_answer_is_counted() {
         for (upstream, milliseconds, expected) in &table {
             let proxy = with_upstream(guest, "authz", upstream, service.address(), *milliseconds);
             proxy.client().request("GET /ok", &[("x-request-id", "hang")]);
-            assert_eq!(counted(&proxy, "authz"), *expected, "{guest} {upstream} by gRPC");
+            expect_counted(&proxy, "authz", expected, &format!("{guest} {upstream} by gRPC"));
         }
     }
 }
@@ -490,7 +506,7 @@ fn limits_of_an_upstream_hold_for_calls() {
         assert_eq!(figure("active_requests"), 1);
         let third = proxy.client().request("GET /403", &[]);
         assert_eq!(third.status(), 503, "{guest}");
-        assert_eq!(counted(&proxy, "auth"), ["overloaded 1"], "{guest}");
+        expect_counted(&proxy, "auth", &["overloaded 1"], guest);
         assert_eq!(service.received_now().count(), 0, "{guest}: only one was sent");
     }
 }
@@ -512,7 +528,7 @@ fn a_call_that_waits_is_sent() {
         for client in &mut clients {
             assert_eq!(client.receive(false).status(), 403, "{guest}");
         }
-        assert_eq!(counted(&proxy, "auth"), ["4xx 8"], "{guest}");
+        expect_counted(&proxy, "auth", &["4xx 8"], guest);
         assert_eq!(service.received_now().count(), 8);
     }
 }
