@@ -1,9 +1,10 @@
 //! What the two ends of a stream share.
 
 use super::client_body::ClientFault;
+use super::dispatch::OnWay;
 use super::lane::{Lane, Piece};
 use super::linger;
-use crate::properties::UpstreamProperties;
+use crate::properties::{StreamProperties, UpstreamProperties};
 use crate::trace::StreamSpan;
 use crate::upstream;
 use crate::worker::{Taker, Worker};
@@ -138,7 +139,7 @@ impl Taker for Exchange {
 
 impl Exchange {
     /// It is traced: the times of its plugins are noted, and what they call is below this span.
-    pub(super) fn trace(&self, span: &Arc<StreamSpan>, chain: &FilterChain) {
+    fn trace(&self, span: &Arc<StreamSpan>, chain: &FilterChain) {
         let timed = span.time_plugins(chain);
         let first = timed.as_ref().map_or(0, |(first, _)| *first);
         // It is the only one.
@@ -440,8 +441,31 @@ impl fmt::Debug for Exchange {
 // === impl Driver ===
 
 impl Driver {
+    /// Opens the stream of a request, and gives the host its head.
+    pub(super) fn begin(
+        chain: &FilterChain,
+        on_way: OnWay<'_>,
+        head: request::Parts,
+        body: upstream::RequestBody,
+    ) -> Self {
+        let asked = on_way.way.filter(|_| chain.reads_properties());
+        let properties = asked.map(|way| {
+            let connection = Arc::clone(on_way.connection);
+            let properties = StreamProperties::new(connection, Arc::clone(way), on_way.client.version);
+            Box::new(properties) as Box<dyn PropertySource>
+        });
+        let ends = body.is_end_stream();
+        let body = (!ends).then_some(body);
+        let driver = Self::open(on_way.worker, chain, properties, body, on_way.client);
+        if let Some(span) = on_way.span {
+            driver.0.trace(span, chain);
+        }
+        driver.receive_request(head, ends);
+        driver
+    }
+
     /// Opens a stream. The body of the request is read as plugins want it.
-    pub(super) fn open(
+    fn open(
         worker: &Rc<Worker>,
         chain: &FilterChain,
         properties: Option<Box<dyn PropertySource>>,
@@ -468,7 +492,7 @@ impl Driver {
     }
 
     /// Gives the host the head of the request.
-    pub(super) fn receive_request(&self, head: request::Parts, ends: bool) {
+    fn receive_request(&self, head: request::Parts, ends: bool) {
         self.0
             .worker
             .turn(&*self.0, |host, id| host.request_headers(id, head, ends));

@@ -38,7 +38,7 @@ pub(crate) use response_body::{FilteredResponseBody, ResponseBody};
 use crate::figures::UpstreamFailure;
 use crate::forwarding::RequestIds;
 use crate::message::{self, Received, Refusal};
-use crate::properties::{ConnectionProperties, StreamProperties};
+use crate::properties::ConnectionProperties;
 use crate::settings::HttpSettings;
 use crate::trace::{StreamSpan, Tracer};
 use crate::upstream;
@@ -51,7 +51,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
-use proxywasm_host::{FilterChain, PropertySource};
+use proxywasm_host::FilterChain;
 use recorded_body::record_body;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -183,29 +183,12 @@ async fn respond(
     if let Some(way) = &way {
         way.set_route(route);
     }
-    let properties = way.as_ref().filter(|_| chain.reads_properties()).map(|way| {
-        let properties = StreamProperties::new(Arc::clone(connection), Arc::clone(way), version);
-        Box::new(properties) as Box<dyn PropertySource>
-    });
-    let ends = body.is_end_stream();
     let waiting = Waiting {
         version,
         expects_continue: received.expects_continue,
         fault: body.fault(),
     };
     let body = upstream::RequestBody::Passed(body, Rc::clone(record));
-    let driver = Driver::open(
-        &listener.worker,
-        chain,
-        properties,
-        (!ends).then_some(body),
-        &waiting,
-    );
-    let exchange = driver.exchange();
-    if let Some(span) = &span {
-        exchange.trace(span, chain);
-    }
-    driver.receive_request(head, ends);
     let on_way = OnWay {
         worker: &listener.worker,
         client: &waiting,
@@ -214,6 +197,8 @@ async fn respond(
         record,
         span: span.as_ref(),
     };
+    let driver = Driver::begin(chain, on_way, head, body);
+    let exchange = driver.exchange();
     let send = |request| listener.destination.send(request, on_way);
     let switched = forward(exchange, on_way, &method, received.upgrades, send).await?;
     let (head, ends) = poll_fn(|context| exchange.poll_response_head(context)).await?;

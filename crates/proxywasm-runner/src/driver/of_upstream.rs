@@ -10,14 +10,13 @@ use super::reason::Reason;
 use super::response_body::FilteredResponseBody;
 use super::trailers::Announced;
 use crate::message;
-use crate::properties::{StreamProperties, UpstreamProperties};
+use crate::properties::UpstreamProperties;
 use crate::routing::Route;
 use crate::upstream::{RequestBody, ResponseBody, UpstreamError};
 use bytes::Bytes;
 use http::header::UPGRADE;
 use http::{Method, Request, Response};
-use http_body::Body;
-use proxywasm_host::{FilterChain, PropertySource};
+use proxywasm_host::FilterChain;
 use std::future::poll_fn;
 use std::sync::Arc;
 
@@ -46,29 +45,13 @@ where
         })
     };
     let way = on_way.way.cloned().or_else(own);
-    let properties = way.as_ref().filter(|_| chain.reads_properties()).map(|way| {
-        let connection = Arc::clone(on_way.connection);
-        let properties = StreamProperties::new(connection, Arc::clone(way), on_way.client.version);
-        Box::new(properties) as Box<dyn PropertySource>
-    });
-    let ends = body.is_end_stream();
-    body.allow_all_trailers();
-    let driver = Driver::open(
-        on_way.worker,
-        chain,
-        properties,
-        (!ends).then_some(body),
-        on_way.client,
-    );
-    let exchange = driver.exchange();
-    if let Some(span) = on_way.span {
-        exchange.trace(span, chain);
-    }
-    driver.receive_request(head, ends);
     let told = OnWay {
         way: way.as_ref(),
         ..on_way
     };
+    body.allow_all_trailers();
+    let driver = Driver::begin(chain, told, head, body);
+    let exchange = driver.exchange();
     let to_upstream = |request| {
         let sending = send(request, way.clone());
         async move { Ok(Reply::Upstream(sending.await?)) }
